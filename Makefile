@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The front door: meson and ninja do the work. CONTRIBUTING.md says what the targets are for.
+
+MESON ?= meson
+NINJA ?= ninja
+prefix ?= /usr/local
+SUITE ?=
+
+# Under sudo, what is built belongs to the user who called it, so that a plain make works later.
+AS_USER := $(shell scripts/as-user)
+SETUP = $(AS_USER) $(MESON) setup --prefix=$(prefix)
+HINT = { echo 'Is something missing? sudo scripts/deps build installs it.' >&2; false; }
+
+.NOTPARALLEL:
+.PHONY: all static asan deps demo test vmtest lint install clean FORCE
+
+all: build/ecapture
+
+build/build.ninja:
+	$(SETUP) build || $(HINT)
+
+build/ecapture: build/build.ninja FORCE
+	$(AS_USER) $(NINJA) -C build
+	@$(AS_USER) ln -sf src/ecapture $@
+
+build-static/build.ninja:
+	$(SETUP) -Dstatic=true build-static || $(HINT)
+
+# One file that needs no shared library: readelf finds no loader in it.
+static: build-static/build.ninja
+	$(AS_USER) $(NINJA) -C build-static src/ecapture
+	@! readelf -lW build-static/src/ecapture | grep -w INTERP
+	$(AS_USER) strip -o build-static/ecapture build-static/src/ecapture
+
+build-asan/build.ninja:
+	$(SETUP) -Db_sanitize=address,undefined build-asan || $(HINT)
+
+asan: build-asan/build.ninja
+	$(AS_USER) $(MESON) test -C build-asan --print-errorlogs --suite unit --suite abi
+
+deps:
+	scripts/deps
+
+demo:
+	scripts/deps build demo
+	$(MAKE) build/ecapture
+	scripts/demo
+
+test:
+	@MAKE='$(MAKE)' MESON='$(MESON)' AS_USER='$(AS_USER)' scripts/test $(SUITE)
+
+vmtest: build/ecapture static
+	$(AS_USER) /usr/bin/python3 -B -m pytest -p no:cacheprovider tests/vm
+
+lint: build/ecapture
+	$(AS_USER) scripts/lint
+
+install: build/build.ninja
+	$(AS_USER) $(MESON) configure -Dprefix=$(prefix) build
+	$(AS_USER) $(NINJA) -C build
+	DESTDIR='$(DESTDIR)' $(MESON) install -C build --no-rebuild
+	@rm -f build/meson-logs/install-log.txt # it may be root's now
+
+clean:
+	rm -rf build build-static build-asan
