@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/* Map contents that BPF and user space share. The rules of event.h apply. */
+#include "abi/event.h"
+
+/* ------------------------------------------------------------------ settings, one row, mmapped */
+
+#define ECAP_FILTER_PIDS 1u /* only processes in ecap_pids */
+#define ECAP_FILTER_UIDS 2u /* only users in ecap_uids */
+
+struct ecap_settings {
+	__u64 pidns_dev; /* pid namespace of ecapture; ino 0: the initial one, no translation */
+	__u64 pidns_ino;
+	__u32 own_tgid;	    /* never captured */
+	__u32 filters;	    /* ECAP_FILTER_* */
+	__u32 reader_busy;  /* the reader polls: records need not wake it */
+	__u32 threads_full; /* set by BPF: a thread found no room in ecap_threads */
+	__u32 active;	    /* 0: all hooks are idle, so that a capture begins and ends at once */
+	__u32 pad;
+};
+
+/* ------------------------------------------------------- rows: where a call keeps its arguments */
+
+#define ECAP_MAX_ROWS 256
+
+enum ecap_len_from {
+	ECAP_LEN_RET_INT = 0,  /* the return value, an int; <= 0: nothing was transferred */
+	ECAP_LEN_RET_LONG = 1, /* the same, 64 bits wide */
+	ECAP_LEN_OUT_SIZE = 2, /* *(size_t *)argument len_arg, if the return value is 1 */
+};
+
+#define ECAP_ROW_PEEK 1u /* shows received bytes without consuming them */
+
+/* Argument numbers count from 1, as the call's documentation does. */
+struct ecap_row {
+	__u8 dir;      /* enum ecap_dir */
+	__u8 handle;   /* argument that is the TLS handle */
+	__u8 buf;      /* argument that is the plaintext buffer */
+	__u8 len_from; /* enum ecap_len_from */
+	__u8 len_arg;  /* which argument, where len_from says so */
+	__u8 flags;    /* ECAP_ROW_* */
+	__u8 pad[2];
+};
+
+/* ----------------------------------------------------------------- processes, threads, streams */
+
+/*
+ * A process incarnation: made at the first call of a tgid, removed by exec and exit. The number
+ * joins microseconds since boot (42 bits) and the tgid (22 bits, the kernel's PID_MAX_LIMIT), so
+ * that neither exec nor PID reuse repeats it.
+ */
+struct ecap_proc {
+	__u64 incarnation;
+	__u32 n_threads;   /* threads in ecap_threads */
+	__u32 leader_gone; /* the process ends with the last of them */
+};
+
+/* The calls that a thread is in. A deeper nesting is counted as ECAP_LOSS_NESTING. */
+#define ECAP_MAX_NESTED 8
+
+struct ecap_call {
+	__u64 sp; /* user stack pointer at entry: with row it names the call; 0: slot is free */
+	__u64 handle;
+	__u64 buf;
+	__u64 aux;     /* the argument that len_from needs */
+	__u64 covered; /* bytes of calls nested in this one, shown by this one's return */
+	__u16 row;
+	__u8 dir;
+	__u8 nested; /* inside a call of the same handle and direction, which shows the bytes */
+	__u8 pad[4];
+};
+
+struct ecap_thread {
+	__u64 incarnation;
+	__u32 overflow; /* calls under way that found no slot */
+	__u32 pad;
+	struct ecap_call calls[ECAP_MAX_NESTED];
+};
+
+struct ecap_stream_key {
+	__u64 incarnation;
+	__u64 handle;
+};
+
+/* Both directions of one connection; arrays are indexed by enum ecap_dir. */
+struct ecap_stream {
+	__u64 born_ns;
+	__u64 off[ECAP_DIR_COUNT];  /* bytes that the program has sent or consumed */
+	__u64 seen[ECAP_DIR_COUNT]; /* bytes that records showed: ahead of off after a peek */
+	__u32 gap_calls[ECAP_DIR_COUNT];
+	__u8 gap_reason[ECAP_DIR_COUNT];
+	__u8 pad[2];
+	__u32 refs; /* references taken beyond the first: that many frees do not end it */
+};
+
+/* --------------------------------------------------------------------------- counters, per CPU */
+
+enum ecap_counter {
+	ECAP_CTR_CALLS = 0, /* calls that transferred something */
+	ECAP_CTR_BYTES = 1,
+	ECAP_CTR_LOST_CALLS = 2, /* + enum ecap_loss_reason; a call in pieces may count twice */
+	ECAP_CTR_LOST_BYTES = ECAP_CTR_LOST_CALLS + ECAP_LOSS_REASON_COUNT,
+	/* records of starts and ends that found the ring full; they carry no plaintext */
+	ECAP_CTR_LOST_ENDS = ECAP_CTR_LOST_BYTES + ECAP_LOSS_REASON_COUNT,
+	ECAP_CTR_COUNT,
+};
+
+ECAP_ABI_SIZE(struct ecap_settings, 40);
+ECAP_ABI_SIZE(struct ecap_row, 8);
+ECAP_ABI_SIZE(struct ecap_proc, 16);
+ECAP_ABI_SIZE(struct ecap_call, 48);
+ECAP_ABI_SIZE(struct ecap_thread, 400);
+ECAP_ABI_SIZE(struct ecap_stream_key, 16);
+ECAP_ABI_SIZE(struct ecap_stream, 56);

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/opt.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+/* What getopt_long() returns for a long name: above every character. */
+#define LONG_BASE 256
+
+#define HELP_WIDTH  80
+#define HELP_INDENT 28 /* where descriptions begin */
+
+/* A longer name than any of ours is not compared with them. */
+#define NAME_MAX_LEN 40
+/* Differences up to which an unknown name is taken for a misspelt one. */
+#define MISSPELT_MAX 2
+
+/* The table in the form that getopt_long() reads. */
+struct parser {
+	const struct ecap_opt_table *table;
+	struct option *longs; /* owned; first the options, then those to come */
+	char *shorts;	      /* owned */
+	size_t n_longs;
+	size_t n_shorts; /* characters */
+};
+
+static void parser_done(struct parser *p)
+{
+	free(p->longs);
+	free(p->shorts);
+}
+
+int ecap_opt_fail(struct ecap_opt_error *err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(err->text, sizeof(err->text), fmt, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+static void add_option(struct parser *p, const char *name, char short_name, int has_arg)
+{
+	p->longs[p->n_longs] = (struct option){
+		.name = name,
+		.has_arg = has_arg,
+		.val = LONG_BASE + (int)p->n_longs,
+	};
+	p->n_longs++;
+	if (!short_name)
+		return;
+	p->shorts[p->n_shorts++] = short_name;
+	for (int i = 0; i < has_arg; i++) /* required_argument is 1, optional_argument 2 */
+		p->shorts[p->n_shorts++] = ':';
+}
+
+static int parser_init(struct parser *p, const struct ecap_opt_table *table)
+{
+	const size_t n = table->n_opts + table->n_later;
+
+	p->table = table;
+	p->longs = calloc(n + 1, sizeof(*p->longs));
+	p->shorts = calloc(n + 1, strlen("c::"));
+	if (!p->longs || !p->shorts)
+		return -ENOMEM;
+	p->shorts[p->n_shorts++] = '+'; /* stop at an operand: the rest may be a command */
+	p->shorts[p->n_shorts++] = ':'; /* print nothing, and say ':' for a missing argument */
+	for (size_t i = 0; i < table->n_opts; i++) {
+		const struct ecap_opt *o = &table->opts[i];
+
+		add_option(p, o->name, o->short_name, o->arg ? required_argument : no_argument);
+	}
+	/* refused with and without an argument, so that the message is the same */
+	for (size_t i = 0; i < table->n_later; i++)
+		add_option(p, table->later[i].name, table->later[i].short_name, optional_argument);
+	return 0;
+}
+
+/* Which of the options is it that getopt_long() tells by @val? n_longs if none. */
+static size_t find_index(const struct parser *p, int val)
+{
+	const struct ecap_opt_table *t = p->table;
+
+	if (val >= LONG_BASE)
+		return (size_t)(val - LONG_BASE);
+	for (size_t i = 0; i < p->n_longs; i++) {
+		if (val ==
+		    (i < t->n_opts ? t->opts[i].short_name : t->later[i - t->n_opts].short_name))
+			return i;
+	}
+	return p->n_longs;
+}
+
+static size_t least3(size_t a, size_t b, size_t c)
+{
+	size_t ab = a < b ? a : b;
+
+	return ab < c ? ab : c;
+}
+
+/* Levenshtein's distance; SIZE_MAX if either is too long to be compared. */
+static size_t edit_distance(const char *a, size_t n_a, const char *b, size_t n_b)
+{
+	size_t row[NAME_MAX_LEN + 1];
+
+	if (n_a > NAME_MAX_LEN || n_b > NAME_MAX_LEN)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= n_b; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= n_a; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n_b; j++) {
+			size_t above = row[j];
+
+			row[j] = least3(above + 1, row[j - 1] + 1,
+					diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[n_b];
+}
+
+/* The option that somebody who wrote @name may have meant: one letter is no hint. */
+static const char *nearest_name(const struct ecap_opt_table *table, const char *name, size_t len)
+{
+	const char *nearest = NULL;
+	size_t best = MISSPELT_MAX + 1;
+
+	for (size_t i = 0; len > 1 && i < table->n_opts; i++) {
+		const char *known = table->opts[i].name;
+		size_t d = edit_distance(name, len, known, strlen(known));
+
+		if (strncmp(name, known, len) == 0) /* abbreviated */
+			d = 1;
+		if (d < best && d < len) {
+			best = d;
+			nearest = known;
+		}
+	}
+	return nearest;
+}
+
+static int fail_unknown(const struct ecap_opt_table *table, const char *arg,
+			struct ecap_opt_error *err)
+{
+	const char *name = arg + strspn(arg, "-");
+	const size_t len = strcspn(name, "=");
+	const char *nearest = nearest_name(table, name, len);
+
+	if (nearest)
+		return ecap_opt_fail(err, "unknown option --%.*s; did you mean --%s?", (int)len,
+				     name, nearest);
+	return ecap_opt_fail(err, "unknown option --%.*s", (int)len, name);
+}
+
+/* getopt_long() takes a unique abbreviation for the name; we do not. */
+static bool is_abbreviated(const char *arg, const char *name)
+{
+	return strcspn(arg, "=") != strlen("--") + strlen(name);
+}
+
+static int store(const struct ecap_opt *o, const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	void *to = (char *)dest + o->offset;
+	struct ecap_opt_error why = { .text = "" };
+	struct ecap_opt_strings *strings = to;
+	int r;
+
+	switch (o->type) {
+	case ECAP_OPT_FLAG:
+		*(bool *)to = true;
+		return 0;
+	case ECAP_OPT_STRING:
+		*(const char **)to = arg;
+		return 0;
+	case ECAP_OPT_STRINGS:
+		if (strings->n == ECAP_OPT_STRINGS_MAX)
+			return ecap_opt_fail(err, "--%s: given more than %d times", o->name,
+					     ECAP_OPT_STRINGS_MAX);
+		strings->items[strings->n++] = arg;
+		return 0;
+	case ECAP_OPT_CALLBACK:
+		r = o->parse(arg, to, &why);
+		if (r >= 0)
+			return 0;
+		(void)ecap_opt_fail(err, "--%s: %s", o->name, why.text);
+		return r;
+	}
+	return -EINVAL;
+}
+
+/* One result of getopt_long(), which read it from @arg. */
+static int handle(const struct parser *p, int val, const char *arg, void *dest,
+		  struct ecap_opt_error *err)
+{
+	const struct ecap_opt_table *table = p->table;
+	const bool is_error = val == '?' || val == ':';
+	const int which = is_error ? optopt : val;
+	const size_t i = find_index(p, which);
+	const char *name = i < p->n_longs ? p->longs[i].name : NULL;
+
+	if (is_error && !which)
+		return fail_unknown(table, arg, err);
+	if (!name)
+		return ecap_opt_fail(err, "unknown option -%c", which);
+	if (which >= LONG_BASE && is_abbreviated(arg, name))
+		return fail_unknown(table, arg, err);
+	if (i >= table->n_opts)
+		return ecap_opt_fail(err,
+				     "--%s is a flag of the tool that this one replaces; "
+				     "it has not come yet",
+				     name);
+	if (val == ':')
+		return ecap_opt_fail(err, "--%s needs an argument: %s", name, table->opts[i].arg);
+	if (is_error)
+		return ecap_opt_fail(err, "--%s takes no argument", name);
+	return store(&table->opts[i], optarg, dest, err);
+}
+
+int ecap_opt_parse(const struct ecap_opt_table *table, int argc, char **argv, void *dest,
+		   struct ecap_opt_error *err)
+{
+	ecap_cleanup(parser_done) struct parser p = { 0 };
+	int r = parser_init(&p, table);
+
+	if (r < 0) {
+		(void)ecap_opt_fail(err, "out of memory");
+		return r;
+	}
+	optind = 0; /* glibc: forget an earlier command line */
+	do {
+		const char *arg = argv[optind ? optind : 1];
+		int val = getopt_long(argc, argv, p.shorts, p.longs, NULL);
+
+		if (val < 0)
+			return optind;
+		r = handle(&p, val, arg, dest, err);
+	} while (r >= 0);
+	return r;
+}
+
+/* Append @text in lines that end before the right margin; the cursor is at HELP_INDENT. */
+static void put_wrapped(struct ecap_buf *out, const char *text)
+{
+	size_t column = HELP_INDENT;
+
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		if (column > HELP_INDENT && column + 1 + n > HELP_WIDTH) {
+			ecap_buf_printf(out, "\n%*s", HELP_INDENT, "");
+			column = HELP_INDENT;
+		} else if (column > HELP_INDENT) {
+			ecap_buf_putc(out, ' ');
+			column++;
+		}
+		ecap_buf_put(out, text, n);
+		column += n;
+		text += n;
+		text += strspn(text, " ");
+	}
+	ecap_buf_putc(out, '\n');
+}
+
+void ecap_opt_put_help(const struct ecap_opt_table *table, struct ecap_buf *out)
+{
+	for (size_t i = 0; i < table->n_opts; i++) {
+		const struct ecap_opt *o = &table->opts[i];
+		char shown[HELP_WIDTH];
+		char letter[] = "    ";
+		int n;
+
+		if (o->group)
+			ecap_buf_printf(out, "%s%s:\n", i ? "\n" : "", o->group);
+		if (o->short_name)
+			memcpy(letter, (char[]){ '-', o->short_name, ',' }, 3);
+		n = snprintf(shown, sizeof(shown), "  %s--%s%s%s", letter, o->name,
+			     o->arg ? " " : "", o->arg ? o->arg : "");
+		if (n < HELP_INDENT - 1)
+			ecap_buf_printf(out, "%-*s", HELP_INDENT, shown);
+		else
+			ecap_buf_printf(out, "%s\n%*s", shown, HELP_INDENT, "");
+		put_wrapped(out, o->help);
+	}
+}
+
+/* Running text: nothing in it may be read as a request, an escape or a hyphenation. */
+static void put_roff(struct ecap_buf *out, const char *text)
+{
+	bool word_begins = true;
+
+	if (*text == '.' || *text == '\'')
+		ecap_buf_puts(out, "\\&");
+	for (; *text; text++) {
+		if (*text == '\\')
+			ecap_buf_puts(out, "\\e");
+		else if (*text == '-' && word_begins)
+			ecap_buf_puts(out, "\\-");
+		else
+			ecap_buf_putc(out, *text);
+		word_begins = strchr(" (-=", *text);
+	}
+	ecap_buf_putc(out, '\n');
+}
+
+void ecap_opt_put_mdoc(const struct ecap_opt_table *table, struct ecap_buf *out)
+{
+	bool is_open = false;
+
+	for (size_t i = 0; i < table->n_opts; i++) {
+		const struct ecap_opt *o = &table->opts[i];
+
+		if (o->group && is_open)
+			ecap_buf_puts(out, ".El\n");
+		if (o->group)
+			ecap_buf_printf(out, ".Ss %s\n", o->group);
+		if (o->group || !is_open)
+			ecap_buf_puts(out, ".Bl -tag -width indent\n");
+		is_open = true;
+		ecap_buf_puts(out, ".It");
+		if (o->short_name)
+			ecap_buf_printf(out, " Fl %c ,", o->short_name);
+		ecap_buf_printf(out, " Fl \\-%s", o->name);
+		if (o->arg) /* \& keeps a name from being taken for a macro */
+			ecap_buf_printf(out, " Ar \\&%s", o->arg);
+		ecap_buf_putc(out, '\n');
+		put_roff(out, o->help);
+	}
+	if (is_open)
+		ecap_buf_puts(out, ".El\n");
+}

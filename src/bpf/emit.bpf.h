@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/* From a finished call to records: chunks, gaps, ends. */
+#include "bpf/common.bpf.h"
+
+/* One call's plaintext on its way into the ring. */
+struct ecap_emit {
+	struct ecap_settings *set;
+	struct ecap_stream *stream;
+	struct ecap_task task;
+	struct ecap_conn_key conn;
+	__u64 buf;   /* user address of stream offset @off */
+	__u64 off;   /* next byte to send */
+	__u64 end;   /* stream offset behind the call's last byte */
+	__u64 total; /* bytes that the call transferred */
+	__u16 row;
+	__u8 dir;
+	__u8 call_counted; /* this call is part of the gap already */
+};
+
+/* Bytes that no record shows: counted now, and marked for the record that comes next. */
+static __always_inline void ecap_gap(struct ecap_emit *e, __u32 reason, __u64 bytes)
+{
+	__u32 dir = e->dir & 1;
+	__u32 calls = !e->call_counted;
+
+	e->call_counted = 1;
+	e->stream->gap_reason[dir] = reason;
+	e->stream->gap_calls[dir] += calls;
+	ecap_count_loss(reason, calls, bytes);
+}
+
+/* Send @len bytes, at most @room (a constant: 5.10 reserves constant sizes only). */
+static __always_inline void ecap_emit_chunk(struct ecap_emit *e, __u32 len, const __u32 room)
+{
+	__u32 dir = e->dir & 1;
+	struct ecap_data_event *ev;
+
+	if (len > room)
+		len = room;
+	ev = bpf_ringbuf_reserve(&ecap_events, sizeof(*ev) + room, 0);
+	if (!ev) {
+		ecap_gap(e, ECAP_LOSS_RING_FULL, len);
+		return;
+	}
+	if (bpf_probe_read_user(ev->data, len, (const void *)e->buf)) {
+		bpf_ringbuf_discard(ev, BPF_RB_NO_WAKEUP);
+		ecap_gap(e, ECAP_LOSS_PAGE_FAULT, len);
+		return;
+	}
+
+	ecap_hdr_fill(&ev->hdr, &e->task, ECAP_EV_DATA, sizeof(*ev) + len);
+	ev->conn = e->conn;
+	ev->off = e->off;
+	ev->total = e->total;
+	ev->len = len;
+	ev->uid = e->task.uid;
+	ev->row = e->row;
+	ev->dir = dir;
+	ev->gap_reason = e->stream->gap_reason[dir];
+	ev->gap_calls = e->stream->gap_calls[dir];
+	e->stream->gap_reason[dir] = ECAP_LOSS_NONE;
+	e->stream->gap_calls[dir] = 0;
+	ecap_submit(e->set, ev);
+}
+
+/* One full chunk. 0: go on, 1: less than a full chunk is left. */
+static __always_inline int ecap_emit_full_chunk(struct ecap_emit *e)
+{
+	if (e->end - e->off < ECAP_CHUNK_SIZE)
+		return 1;
+	ecap_emit_chunk(e, ECAP_CHUNK_SIZE, ECAP_CHUNK_SIZE);
+	e->buf += ECAP_CHUNK_SIZE;
+	e->off += ECAP_CHUNK_SIZE;
+	return 0;
+}
+
+/* What is left after the full chunks, in the smallest size class that holds it. */
+static __always_inline void ecap_emit_rest(struct ecap_emit *e)
+{
+	__u64 left = e->end - e->off;
+
+	if (!left)
+		return;
+	if (left >= ECAP_CHUNK_SIZE) {
+		ecap_gap(e, ECAP_LOSS_CALL_TOO_LARGE, left);
+		return;
+	}
+	if (left <= 256)
+		ecap_emit_chunk(e, left, 256);
+	else if (left <= 1024)
+		ecap_emit_chunk(e, left, 1024);
+	else if (left <= 4096)
+		ecap_emit_chunk(e, left, 4096);
+	else
+		ecap_emit_chunk(e, left, ECAP_CHUNK_SIZE);
+}
+
+/* A loss that belongs to no known stream, or to a point of one. */
+static __always_inline void ecap_emit_loss(const struct ecap_settings *set,
+					   const struct ecap_task *task, __u32 row, __u32 dir,
+					   __u32 reason, __u64 bytes)
+{
+	struct ecap_loss_event *ev;
+
+	ecap_count_loss(reason, 1, bytes);
+	ev = bpf_ringbuf_reserve(&ecap_events, sizeof(*ev), 0);
+	if (!ev)
+		return; /* the counter has it; the summary shows it */
+
+	ecap_hdr_fill(&ev->hdr, task, ECAP_EV_LOSS, sizeof(*ev));
+	__builtin_memset(&ev->conn, 0, sizeof(ev->conn));
+	ev->off = 0;
+	ev->bytes = bytes;
+	ev->calls = 1;
+	ev->uid = task->uid;
+	ev->row = row;
+	ev->dir = dir;
+	ev->reason = reason;
+	ev->pad = 0;
+	ecap_submit(set, ev);
+}
+
+/* The streams of @key end here; the next call on that handle is another connection. */
+static __always_inline void ecap_emit_conn_end(const struct ecap_settings *set,
+					       const struct ecap_task *task,
+					       const struct ecap_stream_key *key,
+					       const struct ecap_stream *stream)
+{
+	struct ecap_conn_end_event *ev = bpf_ringbuf_reserve(&ecap_events, sizeof(*ev), 0);
+
+	if (!ev) {
+		ecap_count(ECAP_CTR_LOST_ENDS, 1);
+		return;
+	}
+	ecap_hdr_fill(&ev->hdr, task, ECAP_EV_CONN_END, sizeof(*ev));
+	ev->conn.incarnation = key->incarnation;
+	ev->conn.handle = key->handle;
+	ev->conn.born_ns = stream->born_ns;
+	ev->off[ECAP_SEND] = stream->seen[ECAP_SEND];
+	ev->off[ECAP_RECV] = stream->seen[ECAP_RECV];
+	ev->uid = task->uid;
+	ev->gap_reason[ECAP_SEND] = stream->gap_reason[ECAP_SEND];
+	ev->gap_reason[ECAP_RECV] = stream->gap_reason[ECAP_RECV];
+	ev->pad[0] = 0;
+	ev->pad[1] = 0;
+	ev->gap_calls[ECAP_SEND] = stream->gap_calls[ECAP_SEND];
+	ev->gap_calls[ECAP_RECV] = stream->gap_calls[ECAP_RECV];
+	ecap_submit(set, ev);
+}

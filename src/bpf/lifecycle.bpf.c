@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Ends of processes and threads. Raw tracepoints: named ones need tracefs, which may not be
+ * mounted. Nothing of the kernel's structures is read, so no BTF is needed.
+ */
+#include "bpf/common.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+static __always_inline void proc_end(__u32 tgid, __u64 incarnation)
+{
+	struct ecap_settings *set = ecap_settings_get();
+	struct ecap_task task;
+
+	bpf_map_delete_elem(&ecap_procs, &tgid);
+	if (!set)
+		return;
+	ecap_task_fill(set, &task);
+	ecap_emit_proc(set, &task, ECAP_EV_PROC_END, incarnation);
+}
+
+/* Arguments: task, the pid that the thread had before (it becomes the leader), binprm. */
+SEC("raw_tp/sched_process_exec")
+int proc_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	__u64 old_id = (id >> 32 << 32) | (__u32)ctx->args[1];
+	__u32 tgid = id >> 32;
+	struct ecap_proc *proc = bpf_map_lookup_elem(&ecap_procs, &tgid);
+
+	if (!proc)
+		return 0;
+	bpf_map_delete_elem(&ecap_threads, &id);
+	bpf_map_delete_elem(&ecap_threads, &old_id);
+	proc_end(tgid, proc->incarnation);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int proc_exit(void *ctx)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	__u32 tgid = id >> 32;
+	struct ecap_proc *proc = bpf_map_lookup_elem(&ecap_procs, &tgid);
+
+	(void)ctx;
+	if (!proc)
+		return 0;
+	if (!bpf_map_delete_elem(&ecap_threads, &id))
+		__sync_fetch_and_add(&proc->n_threads, -1);
+	if (tgid == (__u32)id)
+		proc->leader_gone = 1;
+	/* A leader may end before its threads: the process lives on in those that we know. */
+	if (proc->leader_gone && !*(volatile __u32 *)&proc->n_threads)
+		proc_end(tgid, proc->incarnation);
+	return 0;
+}

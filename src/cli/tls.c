@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/opt.h"
+#include "cli/command.h"
+#include "engine/engine.h"
+#include "target/process.h"
+
+/* As many as the kernel's filter tables hold. */
+#define MAX_IDS 4096
+
+#define MAX_HELP 65536
+
+struct id_list {
+	uint32_t ids[MAX_IDS];
+	size_t n;
+};
+
+struct tls_args {
+	struct ecap_opt_strings outputs;
+	const char *library;
+	struct id_list pids;
+	struct id_list uids;
+	enum ecap_rung rung;
+	bool hex;
+	bool dry_run;
+	bool debug;
+	bool help;
+};
+
+/* ------------------------------------------------------------------------------- option values */
+
+/* Add the comma-separated numbers of @arg, each at least @least. */
+static int parse_ids(const char *arg, struct id_list *list, unsigned long least,
+		     struct ecap_opt_error *err)
+{
+	const char *p = arg;
+
+	for (;;) {
+		unsigned long v;
+		char *end;
+
+		errno = 0;
+		v = strtoul(p, &end, 10);
+		if (*p < '0' || *p > '9' || errno || v > UINT32_MAX || (*end && *end != ','))
+			return ecap_opt_fail(err, "'%s' is not a list of numbers like 12,34", arg);
+		if (v < least)
+			return ecap_opt_fail(err, "%lu is no process id", v);
+		if (list->n == MAX_IDS)
+			return ecap_opt_fail(err, "more than %d numbers", MAX_IDS);
+		list->ids[list->n++] = (uint32_t)v;
+		if (!*end)
+			return 0;
+		p = end + 1;
+	}
+}
+
+static int parse_pids(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	return parse_ids(arg, dest, 1, err);
+}
+
+static int parse_uids(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	return parse_ids(arg, dest, 0, err);
+}
+
+static int parse_attach(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	if (ecap_rung_parse(arg, dest) < 0)
+		return ecap_opt_fail(err, "'%s' is none of auto, multi and perf", arg);
+	return 0;
+}
+
+/* --------------------------------------------------------------------------------- the options */
+
+#define AT(member) .offset = offsetof(struct tls_args, member)
+
+static const struct ecap_opt opts[] = {
+	{
+		.group = "What to capture",
+		.name = "pid",
+		.short_name = 'p',
+		.type = ECAP_OPT_CALLBACK,
+		.parse = parse_pids,
+		.arg = "PID[,PID...]",
+		.help = "Capture these processes only. Can be repeated.",
+		AT(pids),
+	},
+	{
+		.name = "uid",
+		.short_name = 'u',
+		.type = ECAP_OPT_CALLBACK,
+		.parse = parse_uids,
+		.arg = "UID[,UID...]",
+		.help = "Capture processes of these users only; 0 is root. Can be repeated.",
+		AT(uids),
+	},
+	{
+		.name = "libssl",
+		.type = ECAP_OPT_STRING,
+		.arg = "PATH",
+		.help = "Hook this library, or this program that contains one, and nothing else. "
+			"Without it every OpenSSL that the dynamic linker's cache or a running "
+			"process shows is hooked.",
+		AT(library),
+	},
+	{
+		.group = "Output",
+		.name = "output",
+		.short_name = 'o',
+		.type = ECAP_OPT_STRINGS,
+		.arg = "FORMAT[=DEST]",
+		.help = "Write FORMAT (text or json) to DEST, a file or - for standard output, "
+			"which is the default. Can be repeated. Without it: text.",
+		AT(outputs),
+	},
+	{
+		.name = "hex",
+		.type = ECAP_OPT_FLAG,
+		.help = "In text, show plaintext as a hex dump.",
+		AT(hex),
+	},
+	{
+		.group = "How it works",
+		.name = "attach",
+		.type = ECAP_OPT_CALLBACK,
+		.parse = parse_attach,
+		.arg = "HOW",
+		.help = "Attach hooks as multi (one uprobe multi link for many, Linux 6.6) or "
+			"perf (a perf event each), and fail if the kernel does not give it. "
+			"auto, the default, takes the first that works.",
+		AT(rung),
+	},
+	{
+		.name = "dry-run",
+		.type = ECAP_OPT_FLAG,
+		.help = "Find targets and check everything, but hook nothing.",
+		AT(dry_run),
+	},
+	{
+		.name = "debug",
+		.short_name = 'd',
+		.type = ECAP_OPT_FLAG,
+		.help = "Say more on standard error, libbpf's and the verifier's words included.",
+		AT(debug),
+	},
+	{
+		.name = "help",
+		.short_name = 'h',
+		.type = ECAP_OPT_FLAG,
+		.help = "Show this help.",
+		AT(help),
+	},
+};
+
+/* Flags of the tool that this one replaces, as far as they have not come yet. */
+static const struct ecap_opt_later later[] = {
+	{ .name = "btf", .short_name = 'b' },
+	{ .name = "mapsize" },
+	{ .name = "logaddr", .short_name = 'l' },
+	{ .name = "eventaddr" },
+	{ .name = "ecaptureq" },
+	{ .name = "listen" },
+	{ .name = "tsize", .short_name = 't' },
+	{ .name = "eventroratesize" },
+	{ .name = "eventroratetime" },
+	{ .name = "cgroup_path" },
+	{ .name = "model", .short_name = 'm' },
+	{ .name = "keylogfile", .short_name = 'k' },
+	{ .name = "pcapfile", .short_name = 'w' },
+	{ .name = "ifname", .short_name = 'i' },
+	{ .name = "ssl_version" },
+	{ .name = "perf-reorder" },
+	{ .name = "perf-reorder-lag-ms" },
+};
+
+static const struct ecap_opt_table table = {
+	.opts = opts,
+	.n_opts = ECAP_ARRAY_SIZE(opts),
+	.later = later,
+	.n_later = ECAP_ARRAY_SIZE(later),
+};
+
+void ecap_tls_put_help(struct ecap_buf *out)
+{
+	ecap_opt_put_help(&table, out);
+}
+
+void ecap_tls_put_mdoc(struct ecap_buf *out)
+{
+	ecap_opt_put_mdoc(&table, out);
+}
+
+/* -------------------------------------------------------------------------------------- checks */
+
+static int usage_error(const char *text)
+{
+	ecap_err("%s; `ecapture tls --help` shows the options", text);
+	return ECAP_EXIT_USAGE;
+}
+
+/* Take "FORMAT[=DEST]" apart. @text is argv's and stays; *ret borrows from it. */
+static int parse_output(const char *text, struct ecap_output_spec *ret, struct ecap_opt_error *err)
+{
+	const char *equals = strchr(text, '=');
+	char format[32] = "";
+	size_t len = equals ? (size_t)(equals - text) : strlen(text);
+
+	if (len < sizeof(format))
+		memcpy(format, text, len);
+	ret->sink = ecap_sink_find(format);
+	if (!ret->sink)
+		return ecap_opt_fail(err, "-o %s: the format is neither text nor json", text);
+	ret->dest = equals ? equals + 1 : "-";
+	if (!*ret->dest)
+		return ecap_opt_fail(err, "-o %s: a file or - is missing after =", text);
+	if (strstr(ret->dest, "://"))
+		return ecap_opt_fail(err, "-o %s: network destinations have not come yet", text);
+	return 0;
+}
+
+/* @specs has room for all of args->outputs, and one. */
+static int parse_outputs(const struct tls_args *args, struct ecap_output_spec *specs,
+			 struct ecap_opt_error *err)
+{
+	int r;
+
+	if (!args->outputs.n)
+		return parse_output("text", &specs[0], err) < 0 ? -EINVAL : 1;
+	for (size_t i = 0; i < args->outputs.n; i++) {
+		r = parse_output(args->outputs.items[i], &specs[i], err);
+		if (r < 0)
+			return r;
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(specs[i].dest, specs[j].dest) == 0)
+				return ecap_opt_fail(err,
+						     "two outputs go to %s; give one another file, "
+						     "e.g. -o json=FILE",
+						     strcmp(specs[i].dest, "-") == 0 ?
+							     "standard output" :
+							     specs[i].dest);
+		}
+	}
+	return (int)args->outputs.n;
+}
+
+/* Each -p must name a process that is there, else the capture would wait for nothing. */
+static int check_pids(const struct id_list *pids)
+{
+	for (size_t i = 0; i < pids->n; i++) {
+		pid_t pid = (pid_t)pids->ids[i], tgid = 0;
+		int r = ecap_process_tgid(pid, &tgid);
+
+		if (r == -ESRCH) {
+			ecap_err("-p %d: there is no such process; `pgrep -a NAME` finds one", pid);
+			return r;
+		}
+		if (r < 0)
+			return ecap_err_r(r, "-p %d: cannot read /proc/%d/status", pid, pid);
+		if (tgid != pid) {
+			ecap_err("-p %d: that is a thread of process %d; use -p %d", pid, tgid,
+				 tgid);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int capture(const struct tls_args *args)
+{
+	struct ecap_output_spec specs[ECAP_OPT_STRINGS_MAX + 1];
+	struct ecap_opt_error err = { 0 };
+	int n = parse_outputs(args, specs, &err);
+	struct ecap_engine_opts engine_opts = {
+		.outputs = specs,
+		.n_outputs = (size_t)n,
+		.library = args->library,
+		.pids = args->pids.ids,
+		.n_pids = args->pids.n,
+		.uids = args->uids.ids,
+		.n_uids = args->uids.n,
+		.rung = args->rung,
+		.sink_opts = { .hex = args->hex },
+		.dry_run = args->dry_run,
+	};
+
+	if (n < 0)
+		return usage_error(err.text);
+	if (check_pids(&args->pids) < 0)
+		return ECAP_EXIT_FAILED;
+	return ecap_engine_run(&engine_opts) < 0 ? ECAP_EXIT_FAILED : EXIT_SUCCESS;
+}
+
+static int show_help(void)
+{
+	struct ecap_buf out;
+
+	ecap_buf_init(&out, MAX_HELP);
+	ecap_buf_puts(&out,
+		      "Usage: ecapture tls [OPTION...]\n\n"
+		      "Show what programs say inside their TLS connections, until Ctrl-C.\n\n");
+	ecap_tls_put_help(&out);
+	ecap_buf_puts(&out, "\nExamples:\n"
+			    "  ecapture tls                           everything, as text\n"
+			    "  ecapture tls -p $(pidof nginx | tr ' ' ,)\n"
+			    "  ecapture tls -o json=capture.jsonl     for programs\n");
+	(void)fwrite(out.data, 1, out.len, stdout);
+	ecap_buf_done(&out);
+	return EXIT_SUCCESS;
+}
+
+static int run(int argc, char **argv)
+{
+	ecap_autofree struct tls_args *args = calloc(1, sizeof(*args));
+	struct ecap_opt_error err = { 0 };
+	int operand;
+
+	if (!args)
+		return ECAP_EXIT_FAILED;
+	args->rung = ECAP_RUNG_AUTO;
+	operand = ecap_opt_parse(&table, argc, argv, args, &err);
+	if (operand < 0)
+		return usage_error(err.text);
+	if (args->help)
+		return show_help();
+	if (operand < argc) {
+		ecap_err("'%s' is not expected here; `ecapture tls --help` shows the options",
+			 argv[operand]);
+		return ECAP_EXIT_USAGE;
+	}
+	if (args->debug)
+		ecap_log_set_level(ECAP_LOG_DEBUG);
+	return capture(args);
+}
+
+const struct ecap_command ecap_command_tls = {
+	.name = "tls",
+	.alias = "openssl",
+	.summary = "show what programs say inside TLS (the default)",
+	.run = run,
+};

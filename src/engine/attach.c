@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/attach.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <bpf/libbpf.h>
+
+#include "base/log.h"
+#include "engine/kernel.h"
+#include "engine/registry.h"
+#include "engine/target.h"
+
+/* One way in which a hook is attached: which program runs at which end of the function. */
+struct step {
+	enum ecap_hook_at at;
+	enum ecap_kernel_prog prog;
+	bool at_return;
+};
+
+/*
+ * In this order: a return hook that comes first sees returns without entries, which are counted
+ * if capturing is on; an entry hook that came first would leave calls behind that look as if they
+ * never returned.
+ */
+static const struct step steps[] = {
+	{ .at = ECAP_AT_CALL, .prog = ECAP_PROG_CALL_RETURN, .at_return = true },
+	{ .at = ECAP_AT_REF, .prog = ECAP_PROG_HANDLE_REF },
+	{ .at = ECAP_AT_FREE, .prog = ECAP_PROG_HANDLE_FREE },
+	{ .at = ECAP_AT_CLEAR, .prog = ECAP_PROG_HANDLE_CLEAR },
+	{ .at = ECAP_AT_CALL, .prog = ECAP_PROG_CALL_ENTRY },
+};
+
+/* Each place has at most an entry and a return link. */
+struct ecap_attachment {
+	size_t n_links;
+	struct bpf_link *links[];
+};
+
+void ecap_attachment_free(struct ecap_attachment *a)
+{
+	if (!a)
+		return;
+	while (a->n_links)
+		(void)bpf_link__destroy(a->links[--a->n_links]);
+	free(a);
+}
+
+static int take_link(struct ecap_attachment *a, struct bpf_link *link)
+{
+	if (!link)
+		return -errno;
+	a->links[a->n_links++] = link;
+	return 0;
+}
+
+/* Uprobe multi: all places of a step are one link; the cookie tells them apart. */
+static int attach_multi(struct ecap_kernel *k, const char *path, const struct step *step,
+			const struct ecap_place *places, size_t n, struct ecap_attachment *a)
+{
+	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts);
+	unsigned long offsets[ECAP_MAX_ROWS];
+	const struct bpf_program *prog;
+	__u64 cookies[ECAP_MAX_ROWS];
+	int r;
+
+	r = ecap_kernel_get_program(k, step->prog, places[0].row, &prog);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		offsets[i] = places[i].file_off;
+		cookies[i] = places[i].row;
+	}
+	opts.offsets = offsets;
+	opts.cookies = cookies;
+	opts.cnt = n;
+	opts.retprobe = step->at_return;
+	return take_link(a, bpf_program__attach_uprobe_multi(prog, -1, path, NULL, &opts));
+}
+
+/* Perf events: a link and a program instance for each place. */
+static int attach_perf(struct ecap_kernel *k, const char *path, const struct step *step,
+		       const struct ecap_place *places, size_t n, struct ecap_attachment *a)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = step->at_return);
+	const struct bpf_program *prog;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++) {
+		r = ecap_kernel_get_program(k, step->prog, places[i].row, &prog);
+		if (!r)
+			r = take_link(a, bpf_program__attach_uprobe_opts(
+						 prog, -1, path, places[i].file_off, &opts));
+	}
+	return r;
+}
+
+static int run_step(struct ecap_kernel *k, const struct ecap_target *target,
+		    const struct step *step, struct ecap_attachment *a)
+{
+	struct ecap_place places[ECAP_MAX_ROWS];
+	char path[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < target->n_places; i++) {
+		if (ecap_registry_get_row(target->places[i].row, NULL)->at == step->at)
+			places[n++] = target->places[i];
+	}
+	if (!n)
+		return 0;
+	/* by descriptor: the path may name another file by now, or lie in another namespace */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", target->fd);
+	if (ecap_kernel_get_rung(k) == ECAP_RUNG_MULTI)
+		return attach_multi(k, path, step, places, n, a);
+	return attach_perf(k, path, step, places, n, a);
+}
+
+int ecap_attach(struct ecap_kernel *k, const struct ecap_target *target,
+		struct ecap_attachment **ret)
+{
+	ecap_cleanup(ecap_attachment_freep) struct ecap_attachment *a =
+		calloc(1, sizeof(*a) + 2 * target->n_places * sizeof(struct bpf_link *));
+	int r = a ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !r && i < ECAP_ARRAY_SIZE(steps); i++)
+		r = run_step(k, target, &steps[i], a);
+	if (r < 0)
+		return ecap_err_r(r, "cannot hook %s (%s, attach=%s), nothing of it stays hooked",
+				  target->path, target->probe->name,
+				  ecap_rung_name(ecap_kernel_get_rung(k)));
+	*ret = ecap_take_ptr(a);
+	return 0;
+}

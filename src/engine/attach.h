@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/cleanup.h"
+
+struct ecap_kernel;
+struct ecap_target;
+
+/* The links that hook one target. They die with us, whatever ends us. */
+struct ecap_attachment;
+
+/*
+ * Hook all places of @target, or none of them. The target is only needed during the call. Logs
+ * what failed. May wait in the kernel for milliseconds: not for the loop.
+ */
+int ecap_attach(struct ecap_kernel *k, const struct ecap_target *target,
+		struct ecap_attachment **ret);
+/* Unhook. Waits in the kernel, up to some hundred milliseconds. */
+void ecap_attachment_free(struct ecap_attachment *a);
+ECAP_DEFINE_FREEP(struct ecap_attachment, ecap_attachment_free)

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cleanup.h"
+
+struct ecap_kernel;
+
+/*
+ * The thread that finds targets, hooks and unhooks them: all of that waits in the kernel or reads
+ * files, which the loop must not.
+ */
+struct ecap_attacher;
+
+enum ecap_attacher_state {
+	ECAP_ATTACHER_WORKING, /* looking for targets, hooking them */
+	ECAP_ATTACHER_READY,   /* hooked what there is */
+	ECAP_ATTACHER_FAILED,  /* nothing could be hooked; the reason was logged */
+	ECAP_ATTACHER_ENDED,   /* all is unhooked, the thread is gone */
+};
+
+struct ecap_attacher_opts {
+	struct ecap_kernel *kernel;
+	const char *library; /* hook this file only; NULL: search */
+	bool dry_run;	     /* find and check, but hook nothing */
+	int event_fd;	     /* written to at each change of state */
+};
+
+/* Start the thread. @opts is copied, what it points to is borrowed. */
+int ecap_attacher_start(const struct ecap_attacher_opts *opts, struct ecap_attacher **ret);
+/* Waits for the thread: ask it to end first. */
+void ecap_attacher_free(struct ecap_attacher *a);
+ECAP_DEFINE_FREEP(struct ecap_attacher, ecap_attacher_free)
+
+enum ecap_attacher_state ecap_attacher_get_state(struct ecap_attacher *a);
+/* Ask the thread to unhook everything and to end. */
+void ecap_attacher_end(struct ecap_attacher *a);
+
+/*
+ * Names of the hooked files with their stacks, "PATH (openssl), PATH (openssl)". Borrowed; valid
+ * once the state is ECAP_ATTACHER_READY.
+ */
+const char *ecap_attacher_get_summary(struct ecap_attacher *a);

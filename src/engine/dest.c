@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/dest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+
+/* What a destination may hold back: some seconds of a busy host, and the bound on our memory. */
+#define QUEUE_MAX (64u << 20)
+/* A batch may pass the bound by its last event: a chunk of 16 KiB, escaped. */
+#define BATCH_MAX (QUEUE_MAX + (1u << 20))
+/* Hand a batch over before the drain ends, so that the thread writes while the loop formats. */
+#define BATCH_FLUSH (1u << 20)
+
+/* What a pipe takes without blocking after poll() said so (POSIX: PIPE_BUF). */
+#define PIPE_PIECE 4096
+
+struct batch {
+	struct batch *next;
+	struct ecap_buf bytes;
+	struct ecap_buf ends; /* uint32_t each: where an event ends in bytes */
+};
+
+struct ecap_dest {
+	char *name;
+	int fd;
+	int event_fd; /* borrowed */
+	bool regular;
+	bool is_stdout;
+	bool started;
+	pthread_t thread;
+
+	/* the loop's */
+	struct batch *filling;
+
+	pthread_mutex_t lock; /* for all that follows */
+	pthread_cond_t work;
+	struct batch *first, **last;
+	struct batch *spare; /* one, so that a steady flow allocates nothing */
+	size_t queued;	     /* bytes, including what is being written */
+	struct ecap_dest_stats stats;
+	bool finishing;
+	bool abort;
+	bool finished;
+};
+
+static void batch_free(struct batch *b)
+{
+	if (!b)
+		return;
+	ecap_buf_done(&b->bytes);
+	ecap_buf_done(&b->ends);
+	free(b);
+}
+
+static size_t n_events(const struct batch *b)
+{
+	return b->ends.len / sizeof(uint32_t);
+}
+
+static uint32_t event_end(const struct batch *b, size_t i)
+{
+	uint32_t end;
+
+	memcpy(&end, b->ends.data + i * sizeof(end), sizeof(end));
+	return end;
+}
+
+int ecap_dest_open(const char *path, int event_fd, struct ecap_dest **ret)
+{
+	ecap_autofree struct ecap_dest *d = calloc(1, sizeof(*d));
+	ecap_autofree char *name = NULL;
+	ecap_autoclose int fd = -1;
+	struct stat st;
+
+	if (!d)
+		return -ENOMEM;
+	d->is_stdout = strcmp(path, "-") == 0;
+	name = strdup(d->is_stdout ? "standard output" : path);
+	if (!name)
+		return -ENOMEM;
+	if (!d->is_stdout) {
+		/* not blocking: a FIFO that nobody reads is an error, not a wait */
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+		if (fd < 0)
+			return -errno;
+	}
+	if (fstat(d->is_stdout ? STDOUT_FILENO : fd, &st) < 0)
+		return -errno;
+
+	d->regular = S_ISREG(st.st_mode);
+	d->event_fd = event_fd;
+	d->last = &d->first;
+	(void)pthread_mutex_init(&d->lock, NULL);
+	(void)pthread_cond_init(&d->work, NULL);
+	d->name = ecap_take_ptr(name);
+	d->fd = d->is_stdout ? STDOUT_FILENO : ecap_take_fd(fd);
+	*ret = ecap_take_ptr(d);
+	return 0;
+}
+
+void ecap_dest_free(struct ecap_dest *dest)
+{
+	if (!dest)
+		return;
+	if (dest->started) {
+		(void)pthread_mutex_lock(&dest->lock);
+		dest->abort = true;
+		(void)pthread_cond_signal(&dest->work);
+		(void)pthread_mutex_unlock(&dest->lock);
+		(void)pthread_join(dest->thread, NULL);
+	}
+	for (struct batch *b = dest->first, *next; b; b = next) {
+		next = b->next;
+		batch_free(b);
+	}
+	batch_free(dest->filling);
+	batch_free(dest->spare);
+	if (!dest->is_stdout)
+		(void)close(dest->fd);
+	(void)pthread_cond_destroy(&dest->work);
+	(void)pthread_mutex_destroy(&dest->lock);
+	free(dest->name);
+	free(dest);
+}
+
+static int wait_writable(const struct ecap_dest *d)
+{
+	struct pollfd p = { .fd = d->fd, .events = POLLOUT };
+
+	while (poll(&p, 1, -1) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Write all of @n bytes; *ret_done is how far it came. */
+static int write_all(const struct ecap_dest *d, const uint8_t *p, size_t n, size_t *ret_done)
+{
+	size_t done = 0;
+	int r = 0;
+
+	while (!r && done < n) {
+		size_t piece = n - done;
+		ssize_t put;
+
+		/* standard output is shared: its blocking mode is not ours to set */
+		if (d->is_stdout && !d->regular && piece > PIPE_PIECE)
+			piece = PIPE_PIECE;
+		if (!d->regular)
+			r = wait_writable(d);
+		if (r < 0)
+			break;
+		put = write(d->fd, p + done, piece);
+		if (put >= 0)
+			done += (size_t)put;
+		else if (errno != EINTR && errno != EAGAIN)
+			r = -errno;
+	}
+	*ret_done = done;
+	return r;
+}
+
+/* A full disk cuts an event in two: take its first half back, so that the file ends whole. */
+static void cut_partial_event(const struct ecap_dest *d, size_t partial)
+{
+	off_t end;
+
+	if (!d->regular || !partial)
+		return;
+	end = lseek(d->fd, 0, SEEK_CUR);
+	if (end >= (off_t)partial && ftruncate(d->fd, end - (off_t)partial) == 0)
+		(void)lseek(d->fd, 0, SEEK_END);
+}
+
+static void notify(const struct ecap_dest *d)
+{
+	uint64_t one = 1;
+
+	(void)!write(d->event_fd, &one, sizeof(one)); /* full: it is readable already */
+}
+
+/* Write one batch and account for its events. Called without the lock. */
+static void write_batch(struct ecap_dest *d, const struct batch *b)
+{
+	size_t done = 0, n = n_events(b), whole = 0;
+	bool failed_before = d->stats.err != 0; /* only this thread sets it */
+	int r = 0;
+
+	if (!failed_before)
+		r = write_all(d, b->bytes.data, b->bytes.len, &done);
+	while (whole < n && event_end(b, whole) <= done)
+		whole++;
+	if (r)
+		cut_partial_event(d, done - (whole ? event_end(b, whole - 1) : 0));
+
+	(void)pthread_mutex_lock(&d->lock);
+	d->stats.written += whole;
+	d->stats.failed += n - whole;
+	d->queued -= b->bytes.len;
+	if (r)
+		d->stats.err = r;
+	(void)pthread_mutex_unlock(&d->lock);
+	if (r)
+		notify(d);
+}
+
+/* Called with the lock. */
+static void batch_recycle(struct ecap_dest *d, struct batch *b)
+{
+	if (d->spare) {
+		batch_free(b);
+		return;
+	}
+	ecap_buf_reset(&b->bytes);
+	ecap_buf_reset(&b->ends);
+	b->next = NULL;
+	d->spare = b;
+}
+
+static void *dest_thread(void *arg)
+{
+	struct ecap_dest *d = arg;
+
+	(void)pthread_mutex_lock(&d->lock);
+	while (!d->abort && (d->first || !d->finishing)) {
+		struct batch *b = d->first;
+
+		if (!b) {
+			(void)pthread_cond_wait(&d->work, &d->lock);
+			continue;
+		}
+		d->first = b->next;
+		if (!d->first)
+			d->last = &d->first;
+		(void)pthread_mutex_unlock(&d->lock);
+		write_batch(d, b);
+		(void)pthread_mutex_lock(&d->lock);
+		batch_recycle(d, b);
+	}
+	d->finished = true;
+	(void)pthread_mutex_unlock(&d->lock);
+	notify(d);
+	return NULL;
+}
+
+int ecap_dest_start(struct ecap_dest *dest)
+{
+	int r;
+
+	if (dest->regular && !dest->is_stdout && ftruncate(dest->fd, 0) < 0)
+		return -errno;
+	r = pthread_create(&dest->thread, NULL, dest_thread, dest);
+	if (r)
+		return -r;
+	dest->started = true;
+	return 0;
+}
+
+static struct batch *batch_new(struct ecap_dest *d)
+{
+	struct batch *b;
+
+	(void)pthread_mutex_lock(&d->lock);
+	b = ecap_take_ptr(d->spare);
+	(void)pthread_mutex_unlock(&d->lock);
+	if (b)
+		return b;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return NULL;
+	ecap_buf_init(&b->bytes, BATCH_MAX);
+	ecap_buf_init(&b->ends, BATCH_MAX);
+	return b;
+}
+
+static void refuse(struct ecap_dest *d)
+{
+	(void)pthread_mutex_lock(&d->lock);
+	d->stats.refused++;
+	(void)pthread_mutex_unlock(&d->lock);
+}
+
+struct ecap_buf *ecap_dest_admit(struct ecap_dest *dest)
+{
+	size_t queued;
+
+	if (dest->filling && dest->filling->bytes.len >= BATCH_FLUSH)
+		ecap_dest_flush(dest);
+	if (!dest->filling)
+		dest->filling = batch_new(dest);
+	(void)pthread_mutex_lock(&dest->lock);
+	queued = dest->queued;
+	(void)pthread_mutex_unlock(&dest->lock);
+	if (dest->filling && queued + dest->filling->bytes.len < QUEUE_MAX)
+		return &dest->filling->bytes;
+	refuse(dest);
+	return NULL;
+}
+
+void ecap_dest_commit(struct ecap_dest *dest, bool ok)
+{
+	struct batch *b = dest->filling;
+	size_t n = n_events(b);
+	uint32_t end = (uint32_t)b->bytes.len;
+
+	if (ok && !b->bytes.err)
+		ecap_buf_put(&b->ends, &end, sizeof(end));
+	if (ok && !b->bytes.err && !b->ends.err)
+		return;
+	b->bytes.len = n ? event_end(b, n - 1) : 0;
+	b->bytes.err = 0;
+	b->ends.err = 0;
+	refuse(dest);
+}
+
+void ecap_dest_flush(struct ecap_dest *dest)
+{
+	struct batch *b = dest->filling;
+
+	if (!b || !n_events(b))
+		return;
+	dest->filling = NULL;
+	(void)pthread_mutex_lock(&dest->lock);
+	*dest->last = b;
+	dest->last = &b->next;
+	dest->queued += b->bytes.len;
+	(void)pthread_cond_signal(&dest->work);
+	(void)pthread_mutex_unlock(&dest->lock);
+}
+
+void ecap_dest_finish(struct ecap_dest *dest)
+{
+	ecap_dest_flush(dest);
+	(void)pthread_mutex_lock(&dest->lock);
+	dest->finishing = true;
+	(void)pthread_cond_signal(&dest->work);
+	(void)pthread_mutex_unlock(&dest->lock);
+}
+
+bool ecap_dest_finished(struct ecap_dest *dest)
+{
+	bool finished;
+
+	(void)pthread_mutex_lock(&dest->lock);
+	finished = dest->finished || !dest->started;
+	(void)pthread_mutex_unlock(&dest->lock);
+	return finished;
+}
+
+struct ecap_dest_stats ecap_dest_get_stats(struct ecap_dest *dest)
+{
+	struct ecap_dest_stats stats;
+
+	(void)pthread_mutex_lock(&dest->lock);
+	stats = dest->stats;
+	(void)pthread_mutex_unlock(&dest->lock);
+	return stats;
+}
+
+const char *ecap_dest_get_name(const struct ecap_dest *dest)
+{
+	return dest->name;
+}

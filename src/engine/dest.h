@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+struct ecap_buf;
+
+/*
+ * A destination and the thread that writes to it. The loop formats events into a batch and hands
+ * batches over; it never waits for a disk or a reader. Each destination has a thread of its own,
+ * so that a stalled pipe does not hold up a file. A queue that is full refuses events, and the
+ * refusal is counted.
+ */
+struct ecap_dest;
+
+struct ecap_dest_stats {
+	uint64_t written; /* events that were written whole */
+	uint64_t refused; /* events that found the queue full, or could not be formatted */
+	uint64_t failed;  /* events that could not be written */
+	int err;	  /* 0, or the negative errno that ended the destination */
+};
+
+/*
+ * Open @path ("-": standard output) for writing; a new file gets mode 0600, an old one keeps its
+ * content until ecap_dest_start(). A FIFO that nobody reads is -ENXIO. @event_fd, an eventfd that
+ * stays the caller's, is written to when the destination fails and when it has finished.
+ */
+int ecap_dest_open(const char *path, int event_fd, struct ecap_dest **ret);
+/*
+ * What is still queued is lost, so call ecap_dest_finish() and wait before. Waits for a write that
+ * is under way.
+ */
+void ecap_dest_free(struct ecap_dest *dest);
+ECAP_DEFINE_FREEP(struct ecap_dest, ecap_dest_free)
+
+/* Empty the file and start the thread. */
+int ecap_dest_start(struct ecap_dest *dest);
+
+/* Where to append the next event, until ecap_dest_commit(). NULL: refused, and counted so. */
+struct ecap_buf *ecap_dest_admit(struct ecap_dest *dest);
+/* The event is complete; after a formatting error (@ok false) it is taken back and refused. */
+void ecap_dest_commit(struct ecap_dest *dest, bool ok);
+/* Hand what was committed to the thread. */
+void ecap_dest_flush(struct ecap_dest *dest);
+
+/* Flush, and let the thread end when all is written. */
+void ecap_dest_finish(struct ecap_dest *dest);
+/* Whether the thread has ended, or was never started. */
+bool ecap_dest_finished(struct ecap_dest *dest);
+
+struct ecap_dest_stats ecap_dest_get_stats(struct ecap_dest *dest);
+/* The path, or "standard output". */
+const char *ecap_dest_get_name(const struct ecap_dest *dest);

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "engine/attacher.h"
+#include "engine/dest.h"
+#include "engine/dispatch.h"
+#include "engine/kernel.h"
+#include "engine/notify.h"
+#include "engine/ring.h"
+#include "engine/summary.h"
+
+#define MAX_OUTPUTS 16
+
+enum phase {
+	PHASE_STARTING,	 /* the attacher looks for targets and hooks them */
+	PHASE_CAPTURING, /* until something asks us to stop */
+	PHASE_UNHOOKING, /* the attacher takes the hooks away; records may still come */
+	PHASE_WRITING,	 /* nothing new comes; the destinations finish */
+	PHASE_DONE,
+};
+
+struct engine {
+	const struct ecap_engine_opts *opts;
+	enum phase phase;
+	int result;    /* 0, or the negative errno that ended the run */
+	bool captured; /* the start line was shown: a summary follows */
+
+	int epoll_fd;
+	int signal_fd;
+	int event_fd; /* the other threads': something changed */
+	struct ecap_kernel *kernel;
+	struct ecap_ring *ring;
+	struct ecap_dispatch *dispatch;
+	struct ecap_attacher *attacher;
+	struct ecap_output outputs[MAX_OUTPUTS];
+	size_t n_outputs;
+};
+
+/* ------------------------------------------------------------------------------------ stopping */
+
+/* Stop in order. The first reason counts. */
+static void stop(struct engine *e, int result)
+{
+	if (!e->result)
+		e->result = result;
+	if (e->phase >= PHASE_UNHOOKING)
+		return;
+	e->phase = PHASE_UNHOOKING;
+	ecap_kernel_set_active(e->kernel, false);
+	ecap_attacher_end(e->attacher);
+}
+
+static void on_signal(struct engine *e)
+{
+	struct signalfd_siginfo info;
+
+	while (read(e->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (e->phase >= PHASE_UNHOOKING) {
+			ecap_warn(
+				"ended at once, as a second signal asked; output may be incomplete");
+			_exit(EXIT_FAILURE);
+		}
+		stop(e, 0);
+	}
+}
+
+/* ------------------------------------------------------------------------------ phase changes */
+
+static int begin_capture(struct engine *e)
+{
+	const char *targets = ecap_attacher_get_summary(e->attacher);
+	int r;
+
+	for (size_t i = 0; i < e->n_outputs; i++) {
+		r = ecap_dest_start(e->outputs[i].dest);
+		if (r < 0)
+			return ecap_err_r(r, "cannot write to %s",
+					  ecap_dest_get_name(e->outputs[i].dest));
+	}
+	e->phase = PHASE_CAPTURING;
+	e->captured = true;
+	ecap_kernel_set_active(e->kernel, !e->opts->dry_run);
+	if (e->opts->dry_run)
+		ecap_info("capturing nothing (dry run); would hook %s, attach=%s", targets,
+			  ecap_rung_name(ecap_kernel_get_rung(e->kernel)));
+	else
+		ecap_info("capturing %s, attach=%s", targets,
+			  ecap_rung_name(ecap_kernel_get_rung(e->kernel)));
+	ecap_notify_ready();
+	return 0;
+}
+
+static void begin_writing(struct engine *e)
+{
+	int r = ecap_ring_drain_all(e->ring);
+
+	if (r < 0)
+		e->result = ecap_err_r(r, "cannot read the kernel's records");
+	ecap_dispatch_end(e->dispatch);
+	for (size_t i = 0; i < e->n_outputs; i++)
+		ecap_dest_finish(e->outputs[i].dest);
+	e->phase = PHASE_WRITING;
+}
+
+static void check_attacher(struct engine *e)
+{
+	int r;
+
+	switch (ecap_attacher_get_state(e->attacher)) {
+	case ECAP_ATTACHER_WORKING:
+		break;
+	case ECAP_ATTACHER_READY:
+		if (e->phase != PHASE_STARTING)
+			break;
+		r = begin_capture(e);
+		if (r < 0)
+			stop(e, r);
+		break;
+	case ECAP_ATTACHER_FAILED:
+		stop(e, -ENOENT);
+		break;
+	case ECAP_ATTACHER_ENDED:
+		if (e->phase == PHASE_UNHOOKING)
+			begin_writing(e);
+		break;
+	}
+}
+
+static void check_destinations(struct engine *e)
+{
+	bool all_finished = true;
+	char why[128];
+
+	for (size_t i = 0; i < e->n_outputs; i++) {
+		struct ecap_dest *dest = e->outputs[i].dest;
+		int err = ecap_dest_get_stats(dest).err;
+
+		if (!ecap_dest_finished(dest))
+			all_finished = false;
+		if (!err || e->phase >= PHASE_UNHOOKING)
+			continue;
+		if (err == -EPIPE) {
+			stop(e, 0); /* whoever read it has seen enough */
+			continue;
+		}
+		ecap_err("cannot write to %s: %s; stopping", ecap_dest_get_name(dest),
+			 ecap_strerror(err, why, sizeof(why)));
+		stop(e, err);
+	}
+	if (e->phase == PHASE_WRITING && all_finished)
+		e->phase = PHASE_DONE;
+}
+
+static void on_change(struct engine *e)
+{
+	uint64_t n;
+
+	(void)!read(e->event_fd, &n, sizeof(n));
+	check_attacher(e);
+	check_destinations(e);
+}
+
+/* ------------------------------------------------------------------------------------ the loop */
+
+static void on_records(struct engine *e)
+{
+	int r = ecap_ring_drain(e->ring);
+
+	for (size_t i = 0; i < e->n_outputs; i++)
+		ecap_dest_flush(e->outputs[i].dest);
+	if (r < 0)
+		stop(e, ecap_err_r(r, "cannot read the kernel's records"));
+}
+
+static int loop(struct engine *e)
+{
+	struct epoll_event events[8];
+	int n;
+
+	while (e->phase != PHASE_DONE) {
+		n = epoll_wait(e->epoll_fd, events, ECAP_ARRAY_SIZE(events), -1);
+		if (n < 0 && errno != EINTR)
+			return ecap_err_r(errno, "cannot wait for events");
+		for (int i = 0; i < n; i++) {
+			int fd = events[i].data.fd;
+
+			if (fd == e->signal_fd)
+				on_signal(e);
+			else if (fd == e->event_fd)
+				on_change(e);
+			else if (e->phase < PHASE_WRITING)
+				on_records(e);
+		}
+	}
+	return e->result;
+}
+
+static int watch(const struct engine *e, int fd, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.fd = fd };
+
+	return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+/* ------------------------------------------------------------------------------------ starting */
+
+/* Signals come through a descriptor; blocked before any thread starts, so that none takes them. */
+static int open_descriptors(struct engine *e)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of its write */
+
+	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	e->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	e->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (e->epoll_fd < 0 || e->signal_fd < 0 || e->event_fd < 0)
+		return ecap_err_r(errno, "cannot set up the event loop");
+	return 0;
+}
+
+static int open_outputs(struct engine *e)
+{
+	for (size_t i = 0; i < e->opts->n_outputs; i++) {
+		const struct ecap_output_spec *spec = &e->opts->outputs[i];
+		int r = ecap_dest_open(spec->dest, e->event_fd, &e->outputs[i].dest);
+
+		if (r == -ENXIO)
+			return ecap_err_r(r,
+					  "cannot write to %s: nobody reads this FIFO, start "
+					  "its reader first",
+					  spec->dest);
+		if (r < 0)
+			return ecap_err_r(r, "cannot open output %s=%s", spec->sink->name,
+					  spec->dest);
+		e->outputs[i].sink = spec->sink;
+		e->n_outputs++;
+	}
+	return 0;
+}
+
+static int start(struct engine *e)
+{
+	const struct ecap_engine_opts *opts = e->opts;
+	struct ecap_kernel_opts kernel_opts = {
+		.rung = opts->rung,
+		.pids = opts->pids,
+		.n_pids = opts->n_pids,
+		.uids = opts->uids,
+		.n_uids = opts->n_uids,
+	};
+	struct ecap_dispatch_opts dispatch_opts = {
+		.outputs = e->outputs,
+		.sink_opts = opts->sink_opts,
+	};
+	struct ecap_attacher_opts attacher_opts = {
+		.library = opts->library,
+		.dry_run = opts->dry_run,
+		.event_fd = e->event_fd,
+	};
+	int r = open_outputs(e);
+
+	if (r < 0)
+		return r;
+	r = ecap_kernel_open(&kernel_opts, &e->kernel);
+	if (r < 0)
+		return r;
+	dispatch_opts.kernel = e->kernel;
+	dispatch_opts.n_outputs = e->n_outputs;
+	r = ecap_dispatch_new(&dispatch_opts, &e->dispatch);
+	if (!r)
+		r = ecap_ring_new(e->kernel, ecap_dispatch_record, e->dispatch, &e->ring);
+	if (!r)
+		r = watch(e, ecap_ring_wake_fd(e->ring), EPOLLIN | EPOLLET);
+	if (!r)
+		r = watch(e, ecap_ring_timer_fd(e->ring), EPOLLIN);
+	if (!r)
+		r = watch(e, e->signal_fd, EPOLLIN);
+	if (!r)
+		r = watch(e, e->event_fd, EPOLLIN);
+	attacher_opts.kernel = e->kernel;
+	if (!r)
+		r = ecap_attacher_start(&attacher_opts, &e->attacher);
+	if (r < 0)
+		return ecap_err_r(r, "cannot set up the capture");
+	return 0;
+}
+
+static void engine_done(struct engine *e)
+{
+	ecap_attacher_free(e->attacher);
+	ecap_ring_free(e->ring);
+	ecap_dispatch_free(e->dispatch);
+	for (size_t i = 0; i < e->n_outputs; i++)
+		ecap_dest_free(e->outputs[i].dest);
+	ecap_kernel_free(e->kernel);
+	ecap_closep(&e->epoll_fd);
+	ecap_closep(&e->signal_fd);
+	ecap_closep(&e->event_fd);
+}
+
+int ecap_engine_run(const struct ecap_engine_opts *opts)
+{
+	ecap_cleanup(engine_done) struct engine e = {
+		.opts = opts,
+		.epoll_fd = -1,
+		.signal_fd = -1,
+		.event_fd = -1,
+	};
+	int r = opts->n_outputs <= MAX_OUTPUTS ? open_descriptors(&e) : -E2BIG;
+
+	if (!r)
+		r = start(&e);
+	if (r < 0)
+		return r;
+	r = loop(&e);
+	if (e.captured)
+		ecap_summary_log(e.kernel, e.dispatch, e.outputs, e.n_outputs);
+	return r;
+}

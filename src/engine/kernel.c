@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/kernel.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/log.h"
+#include "engine/registry.h"
+#include "calls.skel.h"
+#include "lifecycle.skel.h"
+
+/* The pid namespace of the host (include/linux/proc_ns.h: PROC_PID_INIT_INO). */
+#define INITIAL_PIDNS_INO 0xeffffffcu
+
+struct ecap_kernel {
+	enum ecap_rung rung;
+	bool has_loop;
+	struct calls_bpf *shared; /* owns the maps; on multi its programs serve all rows */
+	struct lifecycle_bpf *lifecycle;
+	struct calls_bpf
+		*rows[ECAP_MAX_ROWS];	/* on perf: an instance per row, NULL: not used yet */
+	struct ecap_settings *settings; /* the kernel reads this very page */
+	size_t settings_size;
+};
+
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char line[1024];
+	int n;
+
+	if (level == LIBBPF_DEBUG || ecap_log_get_level() < ECAP_LOG_DEBUG)
+		return 0;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* libbpf hands its own format over */
+	n = vsnprintf(line, sizeof(line), fmt, args);
+#pragma GCC diagnostic pop
+	line[strcspn(line, "\n")] = '\0';
+	ecap_debug("%s", line);
+	return n;
+}
+
+/* ------------------------------------------------------------------------------- what to load */
+
+static const char *program_name(const struct ecap_kernel *k, enum ecap_kernel_prog prog)
+{
+	static const char *const names[] = {
+		[ECAP_PROG_CALL_ENTRY] = "call_entry",	   [ECAP_PROG_CALL_RETURN] = "call_return",
+		[ECAP_PROG_HANDLE_REF] = "handle_ref",	   [ECAP_PROG_HANDLE_FREE] = "handle_free",
+		[ECAP_PROG_HANDLE_CLEAR] = "handle_clear",
+	};
+	_Static_assert(ECAP_ARRAY_SIZE(names) == ECAP_PROG_COUNT, "a program without a name");
+
+	if (prog == ECAP_PROG_CALL_RETURN && k->has_loop)
+		return "call_return_looped";
+	return names[prog];
+}
+
+static bool needs_program(enum ecap_hook_at at, enum ecap_kernel_prog prog)
+{
+	switch (at) {
+	case ECAP_AT_CALL:
+		return prog == ECAP_PROG_CALL_ENTRY || prog == ECAP_PROG_CALL_RETURN;
+	case ECAP_AT_REF:
+		return prog == ECAP_PROG_HANDLE_REF;
+	case ECAP_AT_FREE:
+		return prog == ECAP_PROG_HANDLE_FREE;
+	case ECAP_AT_CLEAR:
+		return prog == ECAP_PROG_HANDLE_CLEAR;
+	case ECAP_AT_COUNT:
+		break;
+	}
+	return false;
+}
+
+/* Load only programs that are wanted; libbpf would load all. */
+static void choose_programs(const struct ecap_kernel *k, struct calls_bpf *skel,
+			    const bool wanted[ECAP_PROG_COUNT])
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, skel->obj) {
+		(void)bpf_program__set_autoload(prog, false);
+		for (int i = 0; i < ECAP_PROG_COUNT; i++) {
+			const char *name = program_name(k, (enum ecap_kernel_prog)i);
+
+			if (wanted[i] && strcmp(bpf_program__name(prog), name) == 0)
+				(void)bpf_program__set_autoload(prog, true);
+		}
+		if (k->rung == ECAP_RUNG_MULTI)
+			(void)bpf_program__set_expected_attach_type(prog, BPF_TRACE_UPROBE_MULTI);
+	}
+}
+
+/* Make @obj use the maps that @shared has created. */
+static int share_maps(const struct bpf_object *shared, struct bpf_object *obj)
+{
+	struct bpf_map *map, *of_shared;
+	int r;
+
+	bpf_object__for_each_map(map, obj) {
+		if (bpf_map__is_internal(map))
+			continue; /* .rodata differs per instance */
+		of_shared = bpf_object__find_map_by_name(shared, bpf_map__name(map));
+		if (!of_shared)
+			return -ENOENT;
+		r = bpf_map__reuse_fd(map, bpf_map__fd(of_shared));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int load_shared(struct ecap_kernel *k)
+{
+	bool wanted[ECAP_PROG_COUNT];
+
+	for (int i = 0; i < ECAP_PROG_COUNT; i++)
+		wanted[i] = k->rung == ECAP_RUNG_MULTI;
+	k->shared = calls_bpf__open();
+	if (!k->shared)
+		return ecap_err_r(errno, "cannot open the BPF object");
+	choose_programs(k, k->shared, wanted);
+	return calls_bpf__load(k->shared);
+}
+
+static int load_lifecycle(struct ecap_kernel *k)
+{
+	int r;
+
+	k->lifecycle = lifecycle_bpf__open();
+	if (!k->lifecycle)
+		return -errno;
+	r = share_maps(k->shared->obj, k->lifecycle->obj);
+	if (r < 0)
+		return r;
+	r = lifecycle_bpf__load(k->lifecycle);
+	if (r < 0)
+		return r;
+	return lifecycle_bpf__attach(k->lifecycle);
+}
+
+static int load_row(struct ecap_kernel *k, uint32_t row)
+{
+	const struct ecap_hook *hook = ecap_registry_get_row(row, NULL);
+	struct calls_bpf *skel = calls_bpf__open();
+	bool wanted[ECAP_PROG_COUNT];
+	int r;
+
+	if (!skel)
+		return -errno;
+	for (int i = 0; i < ECAP_PROG_COUNT; i++)
+		wanted[i] = needs_program(hook->at, (enum ecap_kernel_prog)i);
+	choose_programs(k, skel, wanted);
+	skel->rodata->ecap_fixed_row = row;
+	r = share_maps(k->shared->obj, skel->obj);
+	if (!r)
+		r = calls_bpf__load(skel);
+	if (r < 0) {
+		calls_bpf__destroy(skel);
+		return r;
+	}
+	k->rows[row] = skel;
+	return 0;
+}
+
+/* --------------------------------------------------------------------------- choosing the rung */
+
+/* Evidence for a refusal that is a matter of rights. */
+static void explain_refusal(int r)
+{
+	if (r != -EPERM && r != -EACCES)
+		return;
+	if (geteuid() != 0)
+		ecap_err("cannot load BPF programs as uid %u: run it as root, e.g. with sudo",
+			 geteuid());
+	else
+		ecap_err("cannot load BPF programs though uid is 0: the kernel or the container "
+			 "withholds CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN)");
+}
+
+static int choose_rung(struct ecap_kernel *k, enum ecap_rung wanted)
+{
+	char why[128];
+	int r = -ENOTSUP;
+
+	for (int i = 0; i < ECAP_RUNG_COUNT; i++) {
+		enum ecap_rung rung = (enum ecap_rung)i;
+
+		if (wanted != ECAP_RUNG_AUTO && wanted != rung)
+			continue;
+		r = ecap_trial_rung(rung);
+		if (!r) {
+			k->rung = rung;
+			return 0;
+		}
+		ecap_debug("attach=%s does not work here: %s", ecap_rung_name(rung),
+			   ecap_strerror(r, why, sizeof(why)));
+	}
+	if (r == -EPERM || r == -EACCES)
+		explain_refusal(r);
+	else if (wanted != ECAP_RUNG_AUTO)
+		ecap_err("--attach=%s does not work on this kernel: %s; leave it out to use "
+			 "what does",
+			 ecap_rung_name(wanted), ecap_strerror(r, why, sizeof(why)));
+	else
+		ecap_err("this kernel takes no uprobes from us: %s; Linux 5.10 or newer with "
+			 "CONFIG_UPROBES and CONFIG_BPF_SYSCALL is needed (-d shows details)",
+			 ecap_strerror(r, why, sizeof(why)));
+	return r;
+}
+
+/* --------------------------------------------------------------------------- rows and settings */
+
+static int fill_rows(const struct ecap_kernel *k)
+{
+	uint32_t n = ecap_registry_n_rows();
+	int r = n <= ECAP_MAX_ROWS ? 0 : -ENOSPC;
+
+	for (uint32_t row = 0; !r && row < n; row++) {
+		const struct ecap_hook *hook = ecap_registry_get_row(row, NULL);
+
+		r = bpf_map__update_elem(k->shared->maps.ecap_rows, &row, sizeof(row), &hook->shape,
+					 sizeof(hook->shape), BPF_ANY);
+	}
+	return r;
+}
+
+static int fill_set(const struct bpf_map *map, const uint32_t *ids, size_t n)
+{
+	uint8_t one = 1;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++)
+		r = bpf_map__update_elem(map, &ids[i], sizeof(ids[i]), &one, sizeof(one), BPF_ANY);
+	return r;
+}
+
+static int fill_settings(struct ecap_kernel *k, const struct ecap_kernel_opts *opts)
+{
+	struct ecap_settings *set;
+	struct stat ns;
+	int r;
+
+	k->settings_size = (size_t)sysconf(_SC_PAGESIZE);
+	set = mmap(NULL, k->settings_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   bpf_map__fd(k->shared->maps.ecap_settings), 0);
+	if (set == MAP_FAILED)
+		return -errno;
+	k->settings = set;
+
+	if (stat("/proc/self/ns/pid", &ns) == 0 && ns.st_ino != INITIAL_PIDNS_INO) {
+		set->pidns_dev = ns.st_dev;
+		set->pidns_ino = ns.st_ino;
+	}
+	set->own_tgid = (uint32_t)getpid();
+	r = fill_set(k->shared->maps.ecap_pids, opts->pids, opts->n_pids);
+	if (!r)
+		r = fill_set(k->shared->maps.ecap_uids, opts->uids, opts->n_uids);
+	if (opts->n_pids)
+		set->filters |= ECAP_FILTER_PIDS;
+	if (opts->n_uids)
+		set->filters |= ECAP_FILTER_UIDS;
+	return r;
+}
+
+int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **ret)
+{
+	ecap_cleanup(ecap_kernel_freep) struct ecap_kernel *k = calloc(1, sizeof(*k));
+	int r;
+
+	if (!k)
+		return -ENOMEM;
+	(void)libbpf_set_print(print_libbpf);
+	r = choose_rung(k, opts->rung);
+	if (r < 0)
+		return r;
+	k->has_loop = ecap_trial_loop();
+	r = load_shared(k);
+	if (r < 0)
+		return ecap_err_r(r, "cannot load the BPF programs (-d shows the kernel's reason)");
+	r = fill_rows(k);
+	if (r < 0)
+		return ecap_err_r(r, "cannot fill the kernel's table of hooks");
+	r = fill_settings(k, opts);
+	if (r < 0)
+		return ecap_err_r(r, "cannot hand the filters to the kernel");
+	r = load_lifecycle(k);
+	if (r < 0)
+		return ecap_err_r(r, "cannot watch for ends of processes");
+
+	*ret = ecap_take_ptr(k);
+	return 0;
+}
+
+void ecap_kernel_free(struct ecap_kernel *k)
+{
+	if (!k)
+		return;
+	for (size_t i = 0; i < ECAP_MAX_ROWS; i++)
+		calls_bpf__destroy(k->rows[i]);
+	lifecycle_bpf__destroy(k->lifecycle);
+	if (k->settings)
+		(void)munmap(k->settings, k->settings_size);
+	calls_bpf__destroy(k->shared);
+	free(k);
+}
+
+enum ecap_rung ecap_kernel_get_rung(const struct ecap_kernel *k)
+{
+	return k->rung;
+}
+
+int ecap_kernel_get_program(struct ecap_kernel *k, enum ecap_kernel_prog prog, uint32_t row,
+			    const struct bpf_program **ret)
+{
+	const struct calls_bpf *skel = k->shared;
+	int r;
+
+	if (k->rung != ECAP_RUNG_MULTI) {
+		r = k->rows[row] ? 0 : load_row(k, row);
+		if (r < 0)
+			return r;
+		skel = k->rows[row];
+	}
+	*ret = bpf_object__find_program_by_name(skel->obj, program_name(k, prog));
+	return *ret ? 0 : -ENOENT;
+}
+
+/* --------------------------------------------------------------------------------- at run time */
+
+int ecap_kernel_ring_fd(const struct ecap_kernel *k)
+{
+	return bpf_map__fd(k->shared->maps.ecap_events);
+}
+
+void ecap_kernel_set_active(struct ecap_kernel *k, bool active)
+{
+	__atomic_store_n(&k->settings->active, active, __ATOMIC_SEQ_CST);
+}
+
+void ecap_kernel_set_reader_busy(struct ecap_kernel *k, bool busy)
+{
+	/* sequentially consistent: the reader's next look at the ring comes after it */
+	__atomic_store_n(&k->settings->reader_busy, busy, __ATOMIC_SEQ_CST);
+}
+
+int ecap_kernel_read_counters(const struct ecap_kernel *k, uint64_t ret[ECAP_CTR_COUNT])
+{
+	int n_cpus = libbpf_num_possible_cpus();
+	ecap_autofree uint64_t *values = NULL;
+	size_t size;
+	int r = 0;
+
+	if (n_cpus < 0)
+		return n_cpus;
+	size = (size_t)n_cpus * sizeof(*values);
+	values = calloc(1, size);
+	if (!values)
+		return -ENOMEM;
+	for (uint32_t i = 0; !r && i < ECAP_CTR_COUNT; i++) {
+		ret[i] = 0;
+		r = bpf_map__lookup_elem(k->shared->maps.ecap_counters, &i, sizeof(i), values, size,
+					 0);
+		for (int cpu = 0; !r && cpu < n_cpus; cpu++)
+			ret[i] += values[cpu];
+	}
+	return r;
+}
+
+bool ecap_kernel_is_alive(const struct ecap_kernel *k, uint64_t incarnation)
+{
+	uint32_t tgid = incarnation & ((1u << 22) - 1); /* see struct ecap_proc */
+	struct ecap_proc proc;
+
+	return bpf_map__lookup_elem(k->shared->maps.ecap_procs, &tgid, sizeof(tgid), &proc,
+				    sizeof(proc), 0) == 0 &&
+	       proc.incarnation == incarnation;
+}
+
+int ecap_kernel_take_stream(struct ecap_kernel *k, const struct ecap_stream_key *key,
+			    struct ecap_stream *ret)
+{
+	const struct bpf_map *map = k->shared->maps.ecap_streams;
+	int r = bpf_map__lookup_elem(map, key, sizeof(*key), ret, sizeof(*ret), 0);
+
+	if (r < 0)
+		return r;
+	return bpf_map__delete_elem(map, key, sizeof(*key), 0);
+}

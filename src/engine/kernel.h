@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi/state.h"
+#include "base/cleanup.h"
+#include "engine/trial.h"
+
+struct bpf_program;
+
+/*
+ * Our side of the kernel: the loaded programs and the maps they share. Nothing is pinned, so all
+ * of it goes with our descriptors.
+ */
+struct ecap_kernel;
+
+enum ecap_kernel_prog {
+	ECAP_PROG_CALL_ENTRY,
+	ECAP_PROG_CALL_RETURN,
+	ECAP_PROG_HANDLE_REF,
+	ECAP_PROG_HANDLE_FREE,
+	ECAP_PROG_HANDLE_CLEAR,
+	ECAP_PROG_COUNT,
+};
+
+/* Filters: an empty set does not filter. Borrowed. */
+struct ecap_kernel_opts {
+	enum ecap_rung rung; /* ECAP_RUNG_AUTO: the best that works */
+	const uint32_t *pids;
+	size_t n_pids;
+	const uint32_t *uids;
+	size_t n_uids;
+};
+
+/*
+ * Find out what the kernel can do, load maps and programs, set the filters. A forced rung that
+ * the kernel does not give is an error. Logs what failed.
+ */
+int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **ret);
+void ecap_kernel_free(struct ecap_kernel *k);
+ECAP_DEFINE_FREEP(struct ecap_kernel, ecap_kernel_free)
+
+/* The rung that we stand on. */
+enum ecap_rung ecap_kernel_get_rung(const struct ecap_kernel *k);
+
+/*
+ * The loaded program @prog for hooks of row @row. On the perf rung a row gets its own instance,
+ * loaded at its first use. Used by one thread at a time.
+ */
+int ecap_kernel_get_program(struct ecap_kernel *k, enum ecap_kernel_prog prog, uint32_t row,
+			    const struct bpf_program **ret);
+
+/* Descriptor of the ring. Borrowed. */
+int ecap_kernel_ring_fd(const struct ecap_kernel *k);
+/* Let the hooks capture, or make them idle. */
+void ecap_kernel_set_active(struct ecap_kernel *k, bool active);
+/* Tell BPF that the reader polls, so that records need not wake it. */
+void ecap_kernel_set_reader_busy(struct ecap_kernel *k, bool busy);
+
+/* Sum the counters over all CPUs. */
+int ecap_kernel_read_counters(const struct ecap_kernel *k, uint64_t ret[ECAP_CTR_COUNT]);
+/* Whether process @incarnation still runs what it ran at its first call. */
+bool ecap_kernel_is_alive(const struct ecap_kernel *k, uint64_t incarnation);
+/* Take the state of a stream out of the kernel. -ENOENT: it is not there. */
+int ecap_kernel_take_stream(struct ecap_kernel *k, const struct ecap_stream_key *key,
+			    struct ecap_stream *ret);

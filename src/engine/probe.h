@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "abi/state.h"
+
+struct ecap_image;
+
+/*
+ * A probe is mostly data: how to recognise a library and which of its functions to hook. Only
+ * the engine resolves, attaches, rolls back, loads and tears down.
+ */
+
+enum ecap_hook_at {
+	ECAP_AT_CALL,  /* entry and return of a read or write */
+	ECAP_AT_REF,   /* entry: one more owner of the handle */
+	ECAP_AT_FREE,  /* entry: an owner lets go; the last one ends the connection */
+	ECAP_AT_CLEAR, /* entry: the handle is made ready for another connection */
+	ECAP_AT_COUNT,
+};
+
+/* One function to hook. */
+struct ecap_hook {
+	const char *symbol;
+	enum ecap_hook_at at;
+	struct ecap_row shape; /* where the call keeps its arguments */
+	bool required;	       /* without it the file is not a target */
+};
+
+struct ecap_probe_desc {
+	const char *name; /* of the stack, as events show it */
+	const char *summary;
+	/*
+	 * How the library's file names begin: which entries of the dynamic linker's cache are
+	 * worth a look. Files that processes have mapped are all looked at.
+	 */
+	const char *file_prefix;
+	/* Whether this file holds the library. By content: names prove nothing. */
+	bool (*recognise)(struct ecap_image *img);
+	const struct ecap_hook *hooks;
+	size_t n_hooks;
+};

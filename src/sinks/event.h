@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What sinks receive: one event with everything its output needs. All pointers are borrowed for
+ * the duration of the call. A NULL string or a false has_ flag means "was not established" and
+ * is written as null, never as a default.
+ */
+
+enum ecap_out_type {
+	ECAP_OUT_DATA,
+	ECAP_OUT_LOSS,
+	ECAP_OUT_TYPE_COUNT,
+};
+
+enum ecap_out_dir {
+	ECAP_OUT_SEND,
+	ECAP_OUT_RECV,
+	ECAP_OUT_DIR_UNKNOWN,
+};
+
+/* A process as noted while it lived. comm and exe are bytes of any kind, not always UTF-8. */
+struct ecap_out_process {
+	uint32_t pid;
+	uint32_t ppid;
+	uint32_t uid;
+	bool has_ppid;
+	bool has_uid;
+	const char *comm;
+	const char *exe;
+	const char *container;
+};
+
+struct ecap_out_conn {
+	uint64_t id; /* from 1, unique within the run; 0: not known */
+	const char *local;
+	const char *remote;
+};
+
+/* One chunk of plaintext. */
+struct ecap_out_data {
+	const char *lib; /* "openssl" */
+	const char *fn;	 /* "SSL_write" */
+	uint64_t off;	 /* of the first byte in its stream */
+	uint64_t total;	 /* bytes that the call transferred */
+	const uint8_t *bytes;
+	size_t len;
+};
+
+/* What is missing from a stream, in its place. */
+struct ecap_out_loss {
+	const char *reason; /* "ring_full" */
+	uint64_t off;
+	uint64_t bytes;
+	uint64_t calls;
+	bool has_off;
+	bool has_bytes;
+};
+
+struct ecap_out_event {
+	enum ecap_out_type type;
+	uint64_t ts_ns; /* since 1970-01-01 UTC */
+	const char *host;
+	const struct ecap_out_process *process; /* NULL: not known */
+	uint32_t tid;				/* 0: not known */
+	enum ecap_out_dir dir;
+	struct ecap_out_conn conn;
+	union {
+		struct ecap_out_data data;
+		struct ecap_out_loss loss;
+	};
+};

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ecap_buf;
+
+/*
+ * Writes JSON into a buffer as it is told, commas included. That objects and arrays are closed and
+ * that keys and values alternate is up to the caller; failures stick in the buffer.
+ */
+struct ecap_json {
+	struct ecap_buf *out; /* borrowed */
+	bool comma;	      /* a value precedes on this level */
+};
+
+/* Start writing at the end of @out. */
+void ecap_json_init(struct ecap_json *w, struct ecap_buf *out);
+
+void ecap_json_begin_object(struct ecap_json *w);
+void ecap_json_end_object(struct ecap_json *w);
+void ecap_json_begin_array(struct ecap_json *w);
+void ecap_json_end_array(struct ecap_json *w);
+/* The key of the value that follows; one of ours, that needs no escapes. */
+void ecap_json_key(struct ecap_json *w, const char *key);
+
+/*
+ * A string from any bytes: what is not UTF-8 becomes U+FFFD, and what a terminal would act on
+ * (ecap_utf8_is_unsafe) is escaped, which reads back as the same.
+ */
+void ecap_json_string(struct ecap_json *w, const void *p, size_t n);
+/* A string from a C string, null for NULL. */
+void ecap_json_string_or_null(struct ecap_json *w, const char *s);
+/* A string with the @n bytes in base64. */
+void ecap_json_base64(struct ecap_json *w, const uint8_t *p, size_t n);
+/* An integer, with all its digits also where a double could not hold them. */
+void ecap_json_u64(struct ecap_json *w, uint64_t v);
+void ecap_json_bool(struct ecap_json *w, bool v);
+void ecap_json_null(struct ecap_json *w);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+
+struct ecap_buf;
+struct ecap_out_event;
+
+struct ecap_sink_opts {
+	bool hex; /* text: payload as a hex dump */
+};
+
+/*
+ * A format: turns one event into bytes. Pure: no descriptor, no clock. The bytes go to a
+ * destination as one unit, so that two events never interleave.
+ */
+struct ecap_sink {
+	const char *name; /* as in -o NAME[=DEST] */
+	/* Append @ev to @out. 0, or the buffer's negative errno (nothing of @ev is then used). */
+	int (*format)(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
+		      struct ecap_buf *out);
+};
+
+extern const struct ecap_sink ecap_sink_json;
+extern const struct ecap_sink ecap_sink_text;
+
+/* The sink called @name, NULL if there is none. */
+const struct ecap_sink *ecap_sink_find(const char *name);

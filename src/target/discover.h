@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Where a search looked, for the message when it found nothing. */
+struct ecap_discovery {
+	size_t n_processes; /* whose mappings were read */
+	size_t n_denied;    /* whose mappings could not be */
+	size_t n_files;
+};
+
+struct ecap_discovery_ops {
+	/* Whether a library of the linker cache is worth a look; @name has no directory. */
+	bool (*wants_name)(const char *name, void *arg);
+	/*
+	 * A file, met for the first time in this search. Returns true if it keeps @fd (opened for
+	 * reading). @path is for people; it may lie in another mount namespace or be gone.
+	 */
+	bool (*found)(int fd, const char *path, void *arg);
+	void *arg;
+};
+
+/*
+ * Look at every file that a process has mapped executable, as it is mapped (deleted, replaced, in
+ * another root), and at the wanted libraries of the dynamic linker's cache; each file once. What
+ * can not be read is counted and passed over. Returns a negative errno only if nothing works.
+ */
+int ecap_discover(const struct ecap_discovery_ops *ops, struct ecap_discovery *ret);

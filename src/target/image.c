@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "target/image.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define NATIVE_MACHINE EM_X86_64
+#elif defined(__aarch64__)
+#define NATIVE_MACHINE EM_AARCH64
+#else
+#error "this architecture is not supported"
+#endif
+
+/* Chromium's .symtab, the largest seen, is below 100 MiB. */
+#define MAX_SEGMENTS 256
+#define MAX_TABLE    (256u << 20)
+
+struct symbols {
+	Elf64_Sym *syms;
+	size_t n_syms;
+	char *names; /* ends with a NUL that we add */
+	size_t names_size;
+};
+
+struct ecap_image {
+	int fd; /* borrowed */
+	uint64_t file_size;
+	Elf64_Phdr *phdrs;
+	size_t n_phdrs;
+	Elf64_Shdr *sections;
+	size_t n_sections;
+	struct symbols exported; /* .dynsym */
+	struct symbols all;	 /* .symtab, empty if stripped or not read yet */
+	bool all_tried;
+};
+
+static int read_at(int fd, void *p, size_t n, uint64_t off)
+{
+	uint8_t *dst = p;
+
+	while (n) {
+		ssize_t got = pread(fd, dst, n, (off_t)off);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (!got)
+			return -EBADMSG; /* shorter than its headers say */
+		dst += got;
+		off += (uint64_t)got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+/* Read @n bytes at @off into a new block with one zero byte behind it. */
+static int read_block(const struct ecap_image *img, uint64_t off, uint64_t n, void **ret)
+{
+	ecap_autofree uint8_t *block = NULL;
+	int r;
+
+	if (n > MAX_TABLE)
+		return -EFBIG;
+	if (off > img->file_size || n > img->file_size - off)
+		return -EBADMSG;
+	block = malloc(n + 1);
+	if (!block)
+		return -ENOMEM;
+	r = read_at(img->fd, block, n, off);
+	if (r < 0)
+		return r;
+	block[n] = 0;
+	*ret = ecap_take_ptr(block);
+	return 0;
+}
+
+static int check_header(const Elf64_Ehdr *eh)
+{
+	if (memcmp(eh->e_ident, ELFMAG, SELFMAG) != 0)
+		return -ENOEXEC;
+	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_ident[EI_DATA] != ELFDATA2LSB ||
+	    eh->e_machine != NATIVE_MACHINE || (eh->e_type != ET_DYN && eh->e_type != ET_EXEC))
+		return -ENOEXEC;
+	if (eh->e_phentsize != sizeof(Elf64_Phdr) || eh->e_phnum > MAX_SEGMENTS)
+		return -EBADMSG;
+	return 0;
+}
+
+/* Read the symbol table of section type @type, if the file has one. */
+static int read_symbols(const struct ecap_image *img, uint32_t type, struct symbols *ret)
+{
+	const Elf64_Shdr *table = NULL, *strings;
+	int r;
+
+	for (size_t i = 0; i < img->n_sections && !table; i++) {
+		if (img->sections[i].sh_type == type)
+			table = &img->sections[i];
+	}
+	if (!table)
+		return 0;
+	if (table->sh_link >= img->n_sections || table->sh_entsize != sizeof(Elf64_Sym))
+		return -EBADMSG;
+	strings = &img->sections[table->sh_link];
+	if (strings->sh_type != SHT_STRTAB)
+		return -EBADMSG;
+	r = read_block(img, table->sh_offset, table->sh_size, (void **)&ret->syms);
+	if (r < 0)
+		return r;
+	r = read_block(img, strings->sh_offset, strings->sh_size, (void **)&ret->names);
+	if (r < 0)
+		return r;
+	ret->n_syms = table->sh_size / sizeof(Elf64_Sym);
+	ret->names_size = strings->sh_size;
+	return 0;
+}
+
+static int read_headers(struct ecap_image *img, const Elf64_Ehdr *eh)
+{
+	int r;
+
+	img->n_phdrs = eh->e_phnum;
+	r = read_block(img, eh->e_phoff, eh->e_phnum * sizeof(Elf64_Phdr), (void **)&img->phdrs);
+	if (r < 0 || !eh->e_shnum)
+		return r;
+	if (eh->e_shentsize != sizeof(Elf64_Shdr))
+		return -EBADMSG;
+	r = read_block(img, eh->e_shoff, eh->e_shnum * sizeof(Elf64_Shdr), (void **)&img->sections);
+	if (r < 0)
+		return r;
+	img->n_sections = eh->e_shnum;
+	return read_symbols(img, SHT_DYNSYM, &img->exported);
+}
+
+int ecap_image_open(int fd, struct ecap_image **ret)
+{
+	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	struct stat st;
+	Elf64_Ehdr eh;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || (size_t)st.st_size < sizeof(eh))
+		return -ENOEXEC;
+	r = read_at(fd, &eh, sizeof(eh), 0);
+	if (r < 0)
+		return r;
+	r = check_header(&eh);
+	if (r < 0)
+		return r;
+
+	img = calloc(1, sizeof(*img));
+	if (!img)
+		return -ENOMEM;
+	img->fd = fd;
+	img->file_size = (uint64_t)st.st_size;
+	r = read_headers(img, &eh);
+	if (r < 0)
+		return r;
+
+	*ret = ecap_take_ptr(img);
+	return 0;
+}
+
+void ecap_image_free(struct ecap_image *img)
+{
+	if (!img)
+		return;
+	free(img->phdrs);
+	free(img->sections);
+	free(img->exported.syms);
+	free(img->exported.names);
+	free(img->all.syms);
+	free(img->all.names);
+	free(img);
+}
+
+/* The first definition of function @name: with versioned symbols all of them are one function. */
+static const Elf64_Sym *find_symbol(const struct symbols *t, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < t->n_syms; i++) {
+		const Elf64_Sym *s = &t->syms[i];
+
+		if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || s->st_shndx == SHN_UNDEF)
+			continue;
+		/* names_size excludes the NUL that we added, so a match lies inside the block */
+		if (s->st_name >= t->names_size || t->names_size - s->st_name < len)
+			continue;
+		if (memcmp(t->names + s->st_name, name, len + 1) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+/* Where the bytes at address @addr lie in the file, if they are code. */
+static int code_offset(const struct ecap_image *img, uint64_t addr, uint64_t *ret)
+{
+	for (size_t i = 0; i < img->n_phdrs; i++) {
+		const Elf64_Phdr *p = &img->phdrs[i];
+
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || addr < p->p_vaddr ||
+		    addr - p->p_vaddr >= p->p_filesz)
+			continue;
+		*ret = addr - p->p_vaddr + p->p_offset;
+		return *ret < img->file_size ? 0 : -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
+int ecap_image_find_function(struct ecap_image *img, const char *name, struct ecap_function *ret)
+{
+	const Elf64_Sym *s = find_symbol(&img->exported, name);
+	uint64_t off = 0;
+	int r;
+
+	if (!s && !img->all_tried) {
+		img->all_tried = true;
+		r = read_symbols(img, SHT_SYMTAB, &img->all);
+		if (r < 0)
+			return r;
+	}
+	if (!s)
+		s = find_symbol(&img->all, name);
+	if (!s)
+		return -ENOENT;
+	r = code_offset(img, s->st_value, &off);
+	if (r < 0)
+		return r;
+	*ret = (struct ecap_function){ .file_off = off, .size = s->st_size };
+	return 0;
+}
+
+bool ecap_image_defines(struct ecap_image *img, const char *name)
+{
+	struct ecap_function f;
+
+	return ecap_image_find_function(img, name, &f) == 0;
+}

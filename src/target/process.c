@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "target/process.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+static void closedirp(DIR **d)
+{
+	if (*d)
+		(void)closedir(*d);
+}
+
+static void fclosep(FILE **f)
+{
+	if (*f)
+		(void)fclose(*f);
+}
+
+/* Read a small file of /proc as text. Returns its length; what does not fit is left out. */
+static ssize_t read_small(pid_t pid, const char *name, char *buf, size_t size)
+{
+	ecap_autoclose int fd = -1;
+	char path[64];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, size - 1);
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	return n;
+}
+
+/* pid (comm) state ppid ... starttime is field 22; comm may hold anything, so count from its end. */
+static int parse_stat(const char *stat, struct ecap_process_facts *ret)
+{
+	const char *p = strrchr(stat, ')');
+
+	if (!p || sscanf(p, ") %*c %" SCNu32, &ret->ppid) != 1)
+		return -EBADMSG;
+	for (int field = 2; field < 22; field++) {
+		p = strchr(p + 1, ' ');
+		if (!p)
+			return -EBADMSG;
+	}
+	return sscanf(p, "%" SCNu64, &ret->start_ticks) == 1 ? 0 : -EBADMSG;
+}
+
+bool ecap_container_id_parse(const char *cgroup, char ret[ECAP_CONTAINER_ID_LEN + 1])
+{
+	size_t run = 0;
+
+	for (const char *p = cgroup;; p++) {
+		if (isdigit((unsigned char)*p) || (*p >= 'a' && *p <= 'f')) {
+			run++;
+			continue;
+		}
+		if (run == ECAP_CONTAINER_ID_LEN) {
+			memcpy(ret, p - run, run);
+			ret[run] = '\0';
+			return true;
+		}
+		if (!*p)
+			return false;
+		run = 0;
+	}
+}
+
+int ecap_process_facts_read(pid_t pid, struct ecap_process_facts *ret)
+{
+	struct ecap_process_facts facts = { 0 };
+	char text[4096], path[64];
+	ssize_t n;
+	int r;
+
+	n = read_small(pid, "stat", text, sizeof(text));
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	r = parse_stat(text, &facts);
+	if (r < 0)
+		return r;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	n = readlink(path, facts.exe, sizeof(facts.exe) - 1);
+	facts.exe[n > 0 ? n : 0] = '\0';
+	if (read_small(pid, "cgroup", text, sizeof(text)) > 0)
+		(void)ecap_container_id_parse(text, facts.container);
+
+	*ret = facts;
+	return 0;
+}
+
+int ecap_process_tgid(pid_t pid, pid_t *ret)
+{
+	char text[4096];
+	const char *p;
+	ssize_t n = read_small(pid, "status", text, sizeof(text));
+
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	p = strstr(text, "\nTgid:");
+	return p && sscanf(p, "\nTgid: %d", ret) == 1 ? 0 : -EBADMSG;
+}
+
+int ecap_process_each(ecap_process_fn fn, void *arg)
+{
+	ecap_cleanup(closedirp) DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir)
+		return -errno;
+	while (!r && (entry = readdir(dir))) {
+		if (isdigit((unsigned char)entry->d_name[0]))
+			r = fn((pid_t)strtol(entry->d_name, NULL, 10), arg);
+	}
+	return r;
+}
+
+bool ecap_mapping_parse(char *line, struct ecap_mapping *ret)
+{
+	struct ecap_mapping m = { 0 };
+	int path_at = 0;
+	char exec;
+
+	if (sscanf(line,
+		   "%" SCNx64 "-%" SCNx64 " %*c%*c%c%*c %*x %" SCNx32 ":%" SCNx32 " %" SCNu64 " %n",
+		   &m.start, &m.end, &exec, &m.dev_major, &m.dev_minor, &m.ino, &path_at) < 6)
+		return false;
+	if (exec != 'x' || !m.ino || !path_at || line[path_at] != '/')
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	m.path = line + path_at;
+	*ret = m;
+	return true;
+}
+
+int ecap_mapping_each(pid_t pid, ecap_mapping_fn fn, void *arg)
+{
+	ecap_cleanup(fclosep) FILE *f = NULL;
+	ecap_autofree char *line = NULL;
+	struct ecap_mapping map;
+	size_t size = 0;
+	char path[64];
+	int r = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while (!r && getline(&line, &size, f) > 0) {
+		if (ecap_mapping_parse(line, &map))
+			r = fn(pid, &map, arg);
+	}
+	return r;
+}
