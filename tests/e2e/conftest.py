@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the end-to-end tests: the real program, real peers, this kernel.
+
+ECAPTURE_BIN         the program (default build/ecapture)
+ECAPTURE_PEER        our TLS peer (default build/tests/peers/tls_peer)
+ECAPTURE_RUNGS       which ways to attach exist here (default multi,perf)
+ECAPTURE_TIME_SCALE  stretches every deadline (default 1)
+ECAPTURE_NO_BPFTOOL, ECAPTURE_NO_JSONSCHEMA
+                     1: this machine has not got it, leave those checks out
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lib import kernel, schema, web
+from lib.ecapture import Ecapture
+from lib.process import Player
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNGS = os.environ.get("ECAPTURE_RUNGS", "multi,perf").split(",")
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() == 0:
+        return
+    for item in items:
+        item.add_marker(pytest.mark.skip(reason="needs root: loads BPF programs"))
+
+
+def program(variable, default):
+    path = Path(os.environ.get(variable, ROOT / default)).resolve()
+    assert path.is_file(), f"{path} is not there: build it or set {variable}"
+    return path
+
+
+@pytest.fixture(scope="session")
+def binary():
+    return program("ECAPTURE_BIN", "build/ecapture")
+
+
+@pytest.fixture(scope="session")
+def public_binary(binary, public_dir):
+    """A copy of the program that everybody may run."""
+    return Path(shutil.copy(binary, public_dir / "ecapture"))
+
+
+@pytest.fixture(scope="session")
+def peer_binary():
+    return program("ECAPTURE_PEER", "build/tests/peers/tls_peer")
+
+
+@pytest.fixture(params=RUNGS)
+def rung(request):
+    """Each way to attach that this kernel is expected to have."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def validator(binary):
+    return schema.Validator(schema.load(binary))
+
+
+@pytest.fixture
+def ecapture(binary, validator, tmp_path):
+    """Start the program; returns when it captures. All that still run at the end are ended."""
+    started = []
+
+    def start(*args, rung=None, dry=False, wait=True, **popen):
+        folder = tmp_path / f"ecapture-{len(started)}"
+        folder.mkdir()
+        attach = [f"--attach={rung}"] if rung else []
+        args = (*args, *attach, *(["--dry-run"] if dry else []))
+        run = Ecapture(binary, folder, args, validator, **popen)
+        started.append(run)
+        if not wait:
+            return run
+        return run.wait_dry() if dry else run.wait_ready(rung)
+
+    yield start
+    for run in started:
+        run.close()
+
+
+@pytest.fixture
+def player():
+    """Start a process that waits for its cue (lib/process.py)."""
+    started = []
+
+    def start(*command):
+        started.append(Player(command))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.close()
+
+
+@pytest.fixture
+def peer(player, peer_binary):
+    """Start our TLS peer with a scenario."""
+    return lambda *args: player(peer_binary, *args)
+
+
+@pytest.fixture(scope="session")
+def public_dir():
+    """A folder that everybody may enter, unlike those of pytest."""
+    path = Path(tempfile.mkdtemp(prefix="ecapture-e2e-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """Paths of a certificate and its key."""
+    return web.make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def serve_files(certificate, tmp_path_factory):
+    """Start an nginx that has files of the given sizes."""
+    started = []
+
+    def start(sizes):
+        started.append(web.Nginx(tmp_path_factory.mktemp("nginx"), *certificate, sizes))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def kernel_ids():
+    """The BPF objects that were alive before the test."""
+    return kernel.all_ids()

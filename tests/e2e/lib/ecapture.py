@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program under test as a process."""
+
+import signal
+import subprocess
+
+from lib import kernel, wait
+from lib.capture import Capture
+
+CAPTURING = "ecapture: capturing"
+START_S = 30
+STOP_S = 60
+
+
+class Ecapture:
+    """One run. Its JSON goes to a file unless the test names the outputs."""
+
+    def __init__(self, binary, folder, args, validator, outputs=None, **popen):
+        self.json = folder / "out.json"
+        self.stdout = folder / "stdout"
+        self._validator = validator
+        outputs = [f"json={self.json}"] if outputs is None else outputs
+        flags = [part for output in outputs for part in ("-o", str(output))]
+        self.command = [str(binary), "tls", *flags, *map(str, args)]
+        with open(self.stdout, "wb") as stdout:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                **{"stdout": stdout, **popen},
+            )
+        self.pid = self.process.pid
+        self.err = wait.Lines(self.process.stderr, " ".join(self.command))
+
+    def wait_ready(self, rung=None):
+        """Wait until it captures; then the start line and the kernel name the same rung."""
+        line = self.err.wait_for(lambda text: text.startswith(CAPTURING), START_S, CAPTURING)
+        if rung:
+            assert rung in line, f"{rung} was asked for: {line}"
+            kernel.assert_rung(self.pid, rung)
+        return self
+
+    def wait_dry(self):
+        """Wait until a dry run has resolved everything; it has nothing in the kernel then."""
+        self.err.wait_for(
+            lambda text: text.startswith("ecapture: ") and ("dry" in text or CAPTURING in text),
+            START_S,
+            "the end of the dry run's checks",
+        )
+        kernel.assert_no_uprobes(self.pid)
+        return self
+
+    def wait_end(self, limit=STOP_S):
+        """Wait until it ends by itself; returns the exit status."""
+        status = self.process.wait(wait.seconds(limit))
+        self.err.join(10)
+        return status
+
+    def stop(self, sig=signal.SIGINT):
+        """End it as a user would; everything captured so far is in its output then."""
+        self.process.send_signal(sig)
+        status = self.wait_end()
+        assert status == 0, f"exit status {status}\n{self.err.tail()}"
+        return self
+
+    def capture(self, cut_off=False):
+        """Read and check its JSON."""
+        return Capture(self._validator, self.pid).read(self.json, cut_off)
+
+    def finish(self):
+        """stop() and capture()."""
+        return self.stop().capture()
+
+    def close(self):
+        """End the process if it still runs. It is ours."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(wait.seconds(STOP_S))

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel itself says about BPF objects: bpftool and /proc/PID/fdinfo."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from lib import wait
+
+KINDS = ("prog", "map", "link")
+LINK_TYPE = {"multi": "uprobe_multi", "perf": "perf_event"}
+# A guest without bpftool says so; that it is missing somewhere else is a failure.
+NO_BPFTOOL = os.environ.get("ECAPTURE_NO_BPFTOOL") == "1"
+GONE_WITHIN_S = 5
+
+
+def bpftool(kind):
+    """The kernel's list of all objects of a kind."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    out = subprocess.run(
+        ["bpftool", "-j", kind, "list"],
+        check=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PATH": path},
+        timeout=wait.seconds(30),
+    ).stdout
+    return json.loads(out)
+
+
+def all_ids():
+    """The (kind, id) of every BPF object that is alive."""
+    if NO_BPFTOOL:
+        return frozenset()
+    return frozenset((kind, entry["id"]) for kind in KINDS for entry in bpftool(kind))
+
+
+def owned_ids(pid):
+    """The (kind, id) of every BPF object that a process holds a descriptor of."""
+    owned = set()
+    try:
+        infos = list(Path(f"/proc/{pid}/fdinfo").iterdir())
+    except OSError:
+        return owned
+    for info in infos:
+        try:
+            lines = info.read_text().splitlines()
+        except OSError:
+            continue
+        fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        # A link's descriptor also names its program, which another process may have loaded.
+        kinds = ("link",) if "link_id" in fields else KINDS
+        owned |= {(kind, int(fields[f"{kind}_id"])) for kind in kinds if f"{kind}_id" in fields}
+    return owned
+
+
+def held_by_others(pid):
+    """What every process but pid holds: other people may use BPF while the tests run."""
+    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return set().union(*(owned_ids(other) for other in pids if other != pid))
+
+
+def created_since(before, pid):
+    """The objects that the process pid has made since all_ids() returned before."""
+    return (all_ids() - before - held_by_others(pid)) | owned_ids(pid)
+
+
+def assert_gone(ids):
+    """None of these ids is alive within five seconds."""
+    wait.until(lambda: not ids & all_ids(), GONE_WITHIN_S, f"the kernel lets go of {sorted(ids)}")
+
+
+def assert_nothing_left(before):
+    """What is new since before and held by no process is gone within five seconds."""
+
+    def clean():
+        new = all_ids() - before
+        return not new or not new - held_by_others(os.getpid())
+
+    wait.until(clean, GONE_WITHIN_S, "nothing new is left in the kernel")
+
+
+def assert_rung(pid, rung):
+    """The process pid holds uprobe links of the kind that the rung makes, and no other kind."""
+    if NO_BPFTOOL:
+        return
+    owned = owned_ids(pid)
+    types = {link["type"] for link in bpftool("link") if ("link", link["id"]) in owned}
+    other = set(LINK_TYPE.values()) - {LINK_TYPE[rung]}
+    assert LINK_TYPE[rung] in types, f"no {LINK_TYPE[rung]} link among those of {pid}: {types}"
+    assert not types & other, f"{rung} was asked for, the links are {types}"
+
+
+def assert_no_uprobes(pid):
+    """The process pid holds no uprobe link of any kind."""
+    if NO_BPFTOOL:
+        return
+    owned = owned_ids(pid)
+    types = {link["type"] for link in bpftool("link") if ("link", link["id"]) in owned}
+    assert not types & set(LINK_TYPE.values()), f"nothing should be attached: {types}"

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes that say "ready PID ...", wait for a line and report in JSON at their end."""
+
+import json
+import subprocess
+
+from lib import wait
+
+PYTHON = "/usr/bin/python3"
+NOBODY = 65534
+
+
+def as_nobody(command):
+    """The command, run without any privilege."""
+    return [
+        "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--", *command,
+    ]  # fmt: skip
+
+
+class Player:
+    """One such process. It does nothing of interest before go()."""
+
+    def __init__(self, command):
+        self.command = [str(part) for part in command]
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.out = wait.Lines(self.process.stdout, self.command[0])
+        self.ready = self.out.wait_for(lambda line: line.startswith("ready "), 30, "ready").split()
+        self.pid = int(self.ready[1])
+
+    def tell(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def go(self):
+        self.tell("go")
+        return self
+
+    def report(self, limit=60):
+        """Wait for an orderly end and return what the process says it did."""
+        status = self.process.wait(wait.seconds(limit))
+        lines = self.out.join(10)
+        assert status == 0, f"{self.command} ended with {status}"
+        return json.loads(lines[-1])
+
+    def play(self, limit=60):
+        """go() and report()."""
+        return self.go().report(limit)
+
+    def progress(self):
+        """The last number that a streaming peer told, or -1."""
+        found = [line for line in self.out.lines if line.startswith("progress ")]
+        return int(found[-1].split()[1]) if found else -1
+
+    def wait_progress(self, beyond, limit=20):
+        """Wait for a progress line with a number above beyond."""
+        self.out.wait_for(
+            lambda line: line.startswith("progress ") and int(line.split()[1]) > beyond,
+            limit,
+            f"progress beyond {beyond}",
+        )
+
+    def close(self):
+        """End the process if it still runs. It is ours."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(wait.seconds(10))
+        self.process.stdin.close()

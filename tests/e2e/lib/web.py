@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that are not ours and speak HTTPS: nginx and curl."""
+
+import hashlib
+import os
+import random
+import socket
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lib import wait
+
+ADDRESS = "127.0.0.1"
+AGENT = "end-to-end test"
+
+REQ_CONF = """
+[req]
+distinguished_name = dn
+prompt = no
+[dn]
+CN = localhost
+"""
+
+NGINX_CONF = """
+daemon off;
+user root;
+worker_processes 2;
+pid {root}/nginx.pid;
+error_log {root}/error.log notice;
+events {{ worker_connections 256; }}
+http {{
+    access_log {root}/access.log;
+    client_body_temp_path {root}/tmp-body;
+    proxy_temp_path {root}/tmp-proxy;
+    fastcgi_temp_path {root}/tmp-fastcgi;
+    uwsgi_temp_path {root}/tmp-uwsgi;
+    scgi_temp_path {root}/tmp-scgi;
+    server {{
+        listen {address}:{port} ssl;
+        ssl_certificate {cert};
+        ssl_certificate_key {key};
+        root {root}/files;
+    }}
+}}
+"""
+
+
+def make_certificate(folder):
+    """A self-signed certificate for our address; returns the paths of certificate and key."""
+    conf, cert, key = folder / "req.cnf", folder / "cert.pem", folder / "key.pem"
+    conf.write_text(REQ_CONF)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-config", conf, "-newkey", "ec",
+         "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-addext", f"subjectAltName=IP:{ADDRESS},DNS:localhost",
+         "-keyout", key, "-out", cert],
+        check=True, stderr=subprocess.PIPE, timeout=wait.seconds(30),
+    )  # fmt: skip
+    cert.chmod(0o644)
+    return cert, key
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        return probe.getsockname()[1]
+
+
+def body_of(size):
+    """The same bytes each time, different for each size."""
+    return random.Random(size).randbytes(size)
+
+
+class Nginx:
+    """nginx with its own prefix, serving files that are named after their size."""
+
+    def __init__(self, root, cert, key, sizes):
+        self.root = root
+        self.cert = cert
+        self.port = free_port()
+        self.files = root / "files"
+        self.files.mkdir()
+        for size in sizes:
+            (self.files / str(size)).write_bytes(body_of(size))
+        conf = root / "nginx.conf"
+        conf.write_text(
+            NGINX_CONF.format(root=root, port=self.port, cert=cert, key=key, address=ADDRESS)
+        )
+        self.process = subprocess.Popen(
+            ["nginx", "-p", root, "-c", conf, "-e", root / "error.log"],
+            env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"},
+        )
+        wait.until(self._answers, 20, "nginx listens")
+
+    def _answers(self):
+        assert self.process.poll() is None, (self.root / "error.log").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex((ADDRESS, self.port)) == 0
+
+    @property
+    def pids(self):
+        """Master and workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return (self.process.pid, *map(int, children.read_text().split()))
+
+    def accesses(self):
+        """How many requests the access log has."""
+        return len((self.root / "access.log").read_text().splitlines())
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(wait.seconds(20))
+
+
+@dataclass(frozen=True)
+class Download:
+    """What one curl said and was told, from curl's own side."""
+
+    pid: int
+    name: str
+    request: bytes
+    response: Path
+
+    @cached_property
+    def sums(self):
+        """As Connection.sums of the client."""
+        response = self.response.read_bytes()
+        return tuple((len(data), sha256(data)) for data in (self.request, response))
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def curl(server, size, folder, wrap=lambda command: command):
+    """GET one file; curl itself proves that it got the right bytes before we look at a capture."""
+    host = f"{ADDRESS}:{server.port}"
+    response = folder / f"response-{size}"
+    command = [
+        "curl", "-q", "-sS", "-i", "--http1.1", "--noproxy", "*", "-A", AGENT,
+        "--cacert", "/proc/self/fd/0", f"https://{host}/{size}",
+    ]  # fmt: skip
+    # Opened here: the client may run as somebody who can not reach our folders.
+    with open(server.cert, "rb") as cert, open(response, "wb") as out:
+        client = subprocess.Popen(wrap(command), stdin=cert, stdout=out)
+        assert client.wait(wait.seconds(60)) == 0, f"curl failed: {command}"
+    body = (server.files / str(size)).read_bytes()
+    head, got = split_head(response.read_bytes())
+    assert got == body and head.startswith(b"HTTP/1.1 200 "), f"curl got something else: {head!r}"
+    request = f"GET /{size} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {AGENT}\r\nAccept: */*\r\n\r\n"
+    return Download(client.pid, str(size), request.encode(), response)
+
+
+def split_head(response):
+    """Head with its empty line, and body."""
+    end = response.index(b"\r\n\r\n") + 4
+    return response[:end], response[end:]
+
+
+def assert_client(capture, download):
+    """curl's connection is in the capture: one, and both directions byte for byte."""
+    conns = capture.of(download.pid)
+    assert len(conns) == 1, f"/{download.name}: {len(conns)} connections of curl"
+    assert conns[0].comm == "curl", conns[0].comm
+    assert_sums(conns[0].sums, download.sums, f"/{download.name}, curl")
+
+
+def assert_server(capture, server, download):
+    """The other end of it is in the capture too, with the directions swapped."""
+    request, response = download.sums
+    conns = [conn for conn in capture.of(*server.pids) if conn.recv.sum == request]
+    assert len(conns) == 1, f"/{download.name}: {len(conns)} connections of nginx"
+    assert_sums(conns[0].sums, (response, request), f"/{download.name}, nginx")
+
+
+def assert_sums(got, want, where):
+    for dir, is_sum, should in zip(("send", "recv"), got, want):
+        assert is_sum == should, f"{where}, {dir}: {is_sum}, not {should}"

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wrong usage and failures: the exit status, one line that says why, nothing left behind."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from lib import kernel, wait
+from lib.process import as_nobody
+
+FAILED, USAGE = 1, 2
+
+# What is asked, the exit status, what the line has to name.
+CASES = {
+    "libssl-missing": (["--libssl", "/no/such/libssl.so"], FAILED, ["/no/such/libssl.so"]),
+    "libssl-folder": (["--libssl", "/etc"], FAILED, ["/etc"]),
+    "libssl-no-tls": (["--libssl", "/bin/true"], FAILED, ["/bin/true"]),
+    "libssl-empty": (["--libssl", "/dev/null"], FAILED, ["/dev/null"]),
+    "pid-zero": (["-p", "0"], USAGE, ["0"]),
+    "pid-word": (["-p", "abc"], USAGE, ["abc"]),
+    "pid-list": (["-p", "1,abc"], USAGE, ["abc"]),
+    "pid-empty": (["-p", ""], USAGE, ["-p"]),
+    "pid-negative": (["-p", "-5"], USAGE, ["-5"]),
+    "pid-too-large": (["-p", "99999999999999999999"], USAGE, ["99999999999999999999"]),
+    "pid-absent": (["-p"], USAGE, ["-p"]),
+    "uid-word": (["-u", "abc"], USAGE, ["abc"]),
+    "uid-negative": (["-u", "-1"], USAGE, ["-1"]),
+    "uid-list": (["-u", "0,,1"], USAGE, ["0,,1"]),
+    "two-on-stdout": (["-o", "text", "-o", "json"], USAGE, ["standard output"]),
+    "twice-on-stdout": (["-o", "json", "-o", "json=-"], USAGE, ["standard output"]),
+    "flag-unknown": (["--bogus"], USAGE, ["--bogus"]),
+    "format-unknown": (["-o", "yaml"], USAGE, ["yaml"]),
+    "attach-unknown": (["--attach=bogus"], USAGE, ["bogus"]),
+    "word-too-many": (["surplus"], USAGE, ["surplus"]),
+    "flag-to-come": (["-m", "pcap"], USAGE, ["-m"]),
+    "output-no-folder": (["-o", "json=/no/such/dir/x"], FAILED, ["/no/such/dir/x"]),
+    "output-is-folder": (["-o", "text=/etc"], FAILED, ["/etc"]),
+}
+
+
+def run(binary, args, wrap=lambda command: command):
+    return subprocess.run(
+        wrap([str(binary), "tls", *map(str, args)]),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=wait.seconds(10),
+        check=False,
+    )
+
+
+def assert_refused(done, status, names):
+    """Ended with this status and one line on stderr that has all of these in it."""
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == status, f"exit status {done.returncode}: {lines}"
+    assert len(lines) == 1, f"not one line: {lines}"
+    for name in names:
+        assert name in lines[0], f"{name} is not named: {lines[0]}"
+    assert not done.stdout, "errors do not belong on stdout"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refused(binary, kernel_ids, case):
+    args, status, names = CASES[case]
+    assert_refused(run(binary, args), status, names)
+    kernel.assert_nothing_left(kernel_ids)
+
+
+def test_command_unknown(binary):
+    done = subprocess.run(
+        [binary, "surplus"], stdin=subprocess.DEVNULL, capture_output=True, timeout=wait.seconds(30)
+    )
+    assert_refused(done, USAGE, ["surplus"])
+
+
+def test_libssl_not_elf(binary, kernel_ids, tmp_path):
+    text = tmp_path / "libssl.so"
+    text.write_text("no library at all, however long this text may be\n" * 100)
+    assert_refused(run(binary, ["--libssl", text]), FAILED, [str(text)])
+    kernel.assert_nothing_left(kernel_ids)
+
+
+def test_libssl_cut_off(binary, kernel_ids, tmp_path):
+    """The beginning of a real program: sections and symbols lie beyond its end."""
+    part = tmp_path / "libssl.so"
+    part.write_bytes(open("/usr/bin/openssl", "rb").read(5000))
+    assert_refused(run(binary, ["--libssl", part]), FAILED, [str(part)])
+    kernel.assert_nothing_left(kernel_ids)
+
+
+def test_pid_is_gone(binary, kernel_ids):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert_refused(run(binary, ["-p", gone.pid]), FAILED, [str(gone.pid)])
+    kernel.assert_nothing_left(kernel_ids)
+
+
+def test_one_pid_of_two_is_gone(binary, kernel_ids):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert_refused(run(binary, ["-p", f"{os.getpid()},{gone.pid}"]), FAILED, [str(gone.pid)])
+    kernel.assert_nothing_left(kernel_ids)
+
+
+def test_without_root(public_binary, kernel_ids):
+    done = run(public_binary, [], as_nobody)
+    assert_refused(done, FAILED, [])
+    assert re.search(r"root|CAP_", done.stderr.decode())
+    kernel.assert_nothing_left(kernel_ids)
+
+
+def test_output_not_ours_is_kept(binary, tmp_path):
+    """A run that is refused has not emptied a file that was there."""
+    kept = tmp_path / "kept.json"
+    kept.write_text("kept")
+    assert_refused(run(binary, ["-o", f"json={kept}", "-p", "0"]), USAGE, ["0"])
+    assert kept.read_text() == "kept"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system with room for a little."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def assert_full(run, path):
+    """It ended by itself with 1, said which file is full and how much did not fit."""
+    assert run.wait_end() == FAILED, run.err.tail()
+    lines = run.err.lines
+    full = [line for line in lines if str(path) in line and "No space left" in line]
+    assert len(full) == 1, f"not one line about the full disk:\n{run.err.tail()}"
+    counted = [line for line in lines if re.search(r"[1-9]\d* .*(not written|did not fit)", line)]
+    assert counted, f"what did not fit is not counted:\n{run.err.tail()}"
+
+
+def test_device_full(ecapture, peer, kernel_ids):
+    actor = peer("write")
+    run = ecapture("-p", actor.pid, outputs=["json=/dev/full"])
+    actor.play()
+    assert_full(run, "/dev/full")
+    kernel.assert_nothing_left(kernel_ids)
+
+
+def test_disk_full(ecapture, peer, small_disk, kernel_ids):
+    """What fitted is there: whole lines from the beginning."""
+    actor = peer("write")
+    path = small_disk / "out.json"
+    run = ecapture("-p", actor.pid, outputs=[f"json={path}"])
+    run.json = path
+    actor.play()
+    assert_full(run, path)
+    assert run.capture(cut_off=True).n_events > 0
+    kernel.assert_nothing_left(kernel_ids)
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_reader_leaves(ecapture, peer, kernel_ids, output):
+    """`ecapture | head -1`: the end of the reader is a good end, while the target goes on."""
+    target = peer("stream", "--size", "64")
+    run = ecapture("-p", target.pid, outputs=[output], stdout=subprocess.PIPE)
+    with run.process.stdout as out:
+        head = subprocess.Popen(["head", "-1"], stdin=out, stdout=subprocess.PIPE)
+    target.go()
+    line, _ = head.communicate(timeout=wait.seconds(30))
+    assert line.endswith(b"\n")
+    assert run.wait_end() == 0, run.err.tail()
+    target.wait_progress(target.progress())
+    target.tell("stop")
+    target.report()
+    kernel.assert_nothing_left(kernel_ids)

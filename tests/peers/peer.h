@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What every scenario gets, and the scenarios. Each returns only when all went as planned. */
+#include <stdbool.h>
+
+#define PEER_MAX_DEPTH	 4
+#define PEER_MIN_MESSAGE 8
+#define PEER_MAX_MESSAGE 65536
+
+struct peer_options {
+	unsigned int count; /* connections (reuse) or messages (stream; 0: until told to stop) */
+	unsigned int depth; /* TLS layers (nested) */
+	unsigned int size;  /* bytes of one message (stream) */
+	bool clear;	    /* SSL_clear instead of SSL_free and SSL_new (reuse) */
+};
+
+struct account;
+struct tls_context;
+
+typedef void (*peer_scenario)(struct tls_context *tls, struct account *acc,
+			      const struct peer_options *opt);
+
+/* 256 KiB, one byte and nothing, each in one write, over a socket between two threads. */
+void peer_write(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* A read that finds nothing, then one that gets 100 bytes. */
+void peer_nonblock(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* Writes that take less than asked, and writes that are tried again. */
+void peer_partial(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* Each public function that moves plaintext. */
+void peer_every(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* opt->depth layers of TLS inside each other, all on one thread. */
+void peer_nested(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* opt->count connections one after the other on the same handle addresses. */
+void peer_reuse(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* One connection between two threads, as many messages as fit, until "stop" or opt->count. */
+void peer_stream(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* Print "tls_peer: <message>: <reason of OpenSSL or errno>" and exit with 1. */
+__attribute__((noreturn, format(printf, 1, 2))) void peer_die(const char *fmt, ...);
