@@ -93,7 +93,7 @@ void ecap_buf_puts(struct ecap_buf *b, const char *s)
 
 void ecap_buf_printf(struct ecap_buf *b, const char *fmt, ...)
 {
-	/* Formatted outside: vsnprintf() needs room for a terminator that the limit may not leave. */
+	/* Formatted outside: the limit may leave no room for the terminator of vsnprintf(). */
 	ecap_autofree char *large = NULL;
 	char small[MIN_CAP];
 	va_list args;

@@ -114,7 +114,7 @@ static int grow(struct ecap_hash *h)
 	chains = malloc(cap * sizeof(*chains));
 	if (!slots || !chains)
 		return -ENOMEM;
-	if (h->slots)
+	if (h->used)
 		memcpy(slots, h->slots, h->used * h->stride);
 	memset(chains, 0xff, cap * sizeof(*chains)); /* NONE */
 	free(h->slots);

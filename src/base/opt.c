@@ -295,21 +295,28 @@ void ecap_opt_put_help(const struct ecap_opt_table *table, struct ecap_buf *out)
 	}
 }
 
-/* Running text: nothing in it may be read as a request, an escape or a hyphenation. */
+/*
+ * Running text, a sentence per line as mdoc(7) wants it: nothing in it may be read as a request,
+ * an escape or a hyphenation.
+ */
 static void put_roff(struct ecap_buf *out, const char *text)
 {
-	bool word_begins = true;
+	char before = '\n';
 
-	if (*text == '.' || *text == '\'')
-		ecap_buf_puts(out, "\\&");
 	for (; *text; text++) {
-		if (*text == '\\')
+		char c = *text;
+
+		if (c == ' ' && before == '.')
+			c = '\n';
+		if (before == '\n' && (c == '.' || c == '\''))
+			ecap_buf_puts(out, "\\&");
+		if (c == '\\')
 			ecap_buf_puts(out, "\\e");
-		else if (*text == '-' && word_begins)
+		else if (c == '-' && strchr("\n (-=", before))
 			ecap_buf_puts(out, "\\-");
 		else
-			ecap_buf_putc(out, *text);
-		word_begins = strchr(" (-=", *text);
+			ecap_buf_putc(out, c);
+		before = c;
 	}
 	ecap_buf_putc(out, '\n');
 }

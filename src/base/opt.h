@@ -39,7 +39,8 @@ struct ecap_opt {
 	size_t offset;	   /* of where it stores */
 	/*
 	 * ECAP_OPT_CALLBACK: store @arg (NULL if the option takes none) in @dest. On failure a
-	 * negative errno, and the reason in @err ("'x' is not a number"), without the option's name.
+	 * negative errno, and in @err the reason without the option's name: "'x' is not a
+	 * number".
 	 */
 	int (*parse)(const char *arg, void *dest, struct ecap_opt_error *err);
 };
@@ -58,10 +59,10 @@ struct ecap_opt_table {
 };
 
 /*
- * Parse @argv (never without its first element) from its second one into @dest, up to the first operand or "--". Long names are
- * not abbreviated, so that a new option never changes what a script means. Returns the index of
- * the first operand (argc if there is none), or a negative errno with the message in @err.
- * Uses getopt_long(), so not from two threads at once.
+ * Parse @argv from its second element (the first is there) into @dest, up to the first operand or
+ * "--". Long names are not abbreviated, so that a new option never changes what a script means.
+ * Returns the index of the first operand (argc if there is none), or a negative errno with the
+ * message in @err. Uses getopt_long(), so not from two threads at once.
  */
 int ecap_opt_parse(const struct ecap_opt_table *table, int argc, char **argv, void *dest,
 		   struct ecap_opt_error *err);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define CP_MAX	      0x10ffff
 #define IS_TAIL(byte) (((byte) & 0xc0) == 0x80)
+
+/* Eight bytes at a time: one value in each, and the bit that tells of a borrow or carry. */
+#define EACH(byte) (0x0101010101010101u * (byte))
+#define HIGH	   EACH(0x80u)
 
 /* Length of a sequence by its first byte, 0 for a byte that starts none. */
 static size_t sequence_length(uint8_t lead)
@@ -44,8 +47,6 @@ size_t ecap_utf8_decode(const uint8_t *p, size_t n, uint32_t *ret)
 
 bool ecap_utf8_valid_text(const uint8_t *p, size_t n)
 {
-	const uint64_t ones = 0x0101010101010101u;
-	const uint64_t high = 0x8080808080808080u;
 	size_t i = 0;
 
 	while (i < n) {
@@ -56,7 +57,7 @@ bool ecap_utf8_valid_text(const uint8_t *p, size_t n)
 		if (n - i >= sizeof(word)) {
 			memcpy(&word, p + i, sizeof(word));
 			/* no byte is above 0x7f, and none is 0: that one would borrow */
-			if (!(((word - ones) | word) & high)) {
+			if (!(((word - EACH(1)) | word) & HIGH)) {
 				i += sizeof(word);
 				continue;
 			}
@@ -83,6 +84,8 @@ bool ecap_utf8_is_unsafe(uint32_t cp)
 		{ .first = 0xfeff, .last = 0xfeff }, /* byte order mark */
 	};
 
+	if (cp >= 0xa0 && cp < 0x061c) /* most of what is written */
+		return false;
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 		if (cp >= ranges[i].first && cp <= ranges[i].last)
 			return true;
@@ -90,26 +93,75 @@ bool ecap_utf8_is_unsafe(uint32_t cp)
 	return false;
 }
 
+/* Is one of these bytes not ASCII, a control character, a quotation mark or a backslash? */
+static bool has_special(uint64_t word)
+{
+	uint64_t found = word | (word + EACH(1)); /* above 0x7e */
+
+	found |= word - EACH(' ');
+	found |= (word ^ EACH('"')) - EACH(1);
+	found |= (word ^ EACH('\\')) - EACH(1);
+	return found & HIGH;
+}
+
+size_t ecap_utf8_plain_run(const uint8_t *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n) {
+		uint64_t word;
+		uint32_t cp;
+		size_t len;
+
+		if (n - i >= sizeof(word)) {
+			memcpy(&word, p + i, sizeof(word));
+			if (!has_special(word)) {
+				i += sizeof(word);
+				continue;
+			}
+		}
+		len = ecap_utf8_decode(p + i, n - i, &cp);
+		if (!len || cp == '"' || cp == '\\' || ecap_utf8_is_unsafe(cp))
+			break;
+		i += len;
+	}
+	return i;
+}
+
+static size_t put_hex(char *to, uint32_t v)
+{
+	size_t digits = 2;
+
+	while (v >> 4 * digits)
+		digits++;
+	for (size_t i = digits; i-- > 0; v >>= 4)
+		to[i] = "0123456789abcdef"[v & 15];
+	return digits;
+}
+
 size_t ecap_utf8_show(const uint8_t *p, size_t n, char ret[static ECAP_UTF8_SHOWN_MAX],
 		      size_t *ret_n)
 {
-	char escape[ECAP_UTF8_SHOWN_MAX + 1];
 	uint32_t cp = 0;
 	size_t len = ecap_utf8_decode(p, n, &cp);
-	int r;
 
 	if (len && cp != '\\' && !ecap_utf8_is_unsafe(cp)) {
 		memcpy(ret, p, len);
 		*ret_n = len;
 		return len;
 	}
-	if (len && (cp == '\\' || cp == '\r'))
-		r = snprintf(escape, sizeof(escape), "\\%c", cp == '\r' ? 'r' : '\\');
-	else if (len > 1)
-		r = snprintf(escape, sizeof(escape), "\\u{%x}", cp);
-	else
-		r = snprintf(escape, sizeof(escape), "\\x%02x", p[0]);
-	*ret_n = (size_t)r;
-	memcpy(ret, escape, *ret_n);
+	ret[0] = '\\';
+	if (len && (cp == '\\' || cp == '\r')) {
+		ret[1] = cp == '\r' ? 'r' : '\\';
+		*ret_n = 2;
+	} else if (len > 1) {
+		ret[1] = 'u';
+		ret[2] = '{';
+		*ret_n = 3 + put_hex(ret + 3, cp);
+		ret[(*ret_n)++] = '}';
+	} else {
+		ret[1] = 'x';
+		*ret_n = 2 + put_hex(ret + 2, p[0]);
+	}
 	return len ? len : 1;
 }

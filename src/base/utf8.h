@@ -24,6 +24,12 @@ bool ecap_utf8_valid_text(const uint8_t *p, size_t n);
 bool ecap_utf8_is_unsafe(uint32_t cp);
 
 /*
+ * How many of the @n bytes may be copied as they are, to a terminal as well as into a string
+ * literal: whole characters, none of them unsafe, a quotation mark or a backslash.
+ */
+size_t ecap_utf8_plain_run(const uint8_t *p, size_t n);
+
+/*
  * What may be shown for the first character of @p (@n > 0): itself, or an escape that tells it
  * apart from any text: \\, \r, \x1b (C0, DEL, bytes that are not UTF-8), \u{202e}. Writes
  * *@ret_n bytes to @ret and returns how many of @p they stand for.

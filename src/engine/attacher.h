@@ -39,7 +39,7 @@ enum ecap_attacher_state ecap_attacher_get_state(struct ecap_attacher *a);
 void ecap_attacher_end(struct ecap_attacher *a);
 
 /*
- * Names of the hooked files with their stacks, "PATH (openssl), PATH (openssl)". Borrowed; valid
+ * Names of the hooked files with their stacks, "PATH (NAME), PATH (NAME)". Borrowed; valid
  * once the state is ECAP_ATTACHER_READY.
  */
 const char *ecap_attacher_get_summary(struct ecap_attacher *a);

@@ -23,6 +23,8 @@
 
 /* What was noted of a process while it lived; NULL: could not be established. */
 struct facts {
+	uint32_t pid;
+	char comm[ECAP_COMM_LEN + 1];
 	bool has_ppid;
 	uint32_t ppid;
 	char *exe;
@@ -85,12 +87,18 @@ static void facts_free(void *p)
  * Note what /proc says of the process, unless it has ended or become another program meanwhile:
  * then what we read may belong to that.
  */
-static struct facts *facts_read(const struct ecap_dispatch *d, uint32_t tgid, uint64_t incarnation)
+static struct facts *facts_read(const struct ecap_dispatch *d, const struct ecap_event_hdr *hdr,
+				uint64_t incarnation)
 {
 	struct facts *facts = calloc(1, sizeof(*facts));
 	struct ecap_process_facts now;
 
-	if (!facts || ecap_process_facts_read((pid_t)tgid, &now) < 0 ||
+	if (!facts)
+		return NULL;
+	facts->pid = hdr->tgid;
+	memcpy(facts->comm, hdr->comm, ECAP_COMM_LEN);
+	if ((hdr->flags & ECAP_EVF_FOREIGN_PID) ||
+	    ecap_process_facts_read((pid_t)hdr->tgid, &now) < 0 ||
 	    !ecap_kernel_is_alive(d->kernel, incarnation))
 		return facts;
 	facts->has_ppid = true;
@@ -108,8 +116,8 @@ static struct ecap_flow_process *process_of(struct ecap_dispatch *d,
 
 	if (!incarnation || ecap_flow_get_process(d->flow, incarnation, &process) < 0)
 		return NULL;
-	if (!process->facts && !(hdr->flags & ECAP_EVF_FOREIGN_PID))
-		process->facts = facts_read(d, hdr->tgid, incarnation);
+	if (!process->facts)
+		process->facts = facts_read(d, hdr, incarnation);
 	return process;
 }
 
@@ -168,33 +176,53 @@ static void emit(struct ecap_dispatch *d, const struct ecap_out_event *ev)
 
 /* -------------------------------------------------------------------------------------- events */
 
-/* What all events of a record have in common. comm must hold ECAP_COMM_LEN + 1 bytes. */
-static void describe(const struct ecap_dispatch *d, const struct ecap_event_hdr *hdr, uint32_t uid,
-		     const struct ecap_flow_process *process, char *comm,
-		     struct ecap_out_process *out, struct ecap_out_event *ev)
+/* What all events of a record have in common; ev points into its own storage. */
+struct description {
+	struct ecap_out_event ev;
+	struct ecap_out_process process;
+	char comm[ECAP_COMM_LEN + 1];
+};
+
+/* What is known of a process without a record of it. */
+static void describe_process(const struct ecap_dispatch *d, const struct ecap_flow_process *process,
+			     struct description *ret)
 {
 	const struct facts *facts = process ? process->facts : NULL;
 
-	memcpy(comm, hdr->comm, ECAP_COMM_LEN);
-	comm[ECAP_COMM_LEN] = '\0';
-	*out = (struct ecap_out_process){
-		.pid = hdr->tgid,
-		.uid = uid,
-		.has_uid = true,
-		.comm = comm,
+	*ret = (struct description){ .ev.host = d->host };
+	if (!facts)
+		return;
+	memcpy(ret->comm, facts->comm, sizeof(ret->comm));
+	ret->process = (struct ecap_out_process){
+		.pid = facts->pid,
+		.ppid = facts->ppid,
+		.has_ppid = facts->has_ppid,
+		.comm = ret->comm,
+		.exe = facts->exe,
+		.container = facts->container,
 	};
-	if (facts) {
-		out->has_ppid = facts->has_ppid;
-		out->ppid = facts->ppid;
-		out->exe = facts->exe;
-		out->container = facts->container;
-	}
-	*ev = (struct ecap_out_event){
-		.ts_ns = ecap_clock_to_realtime(&d->clock, hdr->ts_ns),
-		.host = d->host,
-		.process = out,
-		.tid = hdr->tid,
-	};
+	ret->ev.process = &ret->process;
+}
+
+static void describe(const struct ecap_dispatch *d, const struct ecap_event_hdr *hdr,
+		     const struct ecap_flow_process *process, struct description *ret)
+{
+	describe_process(d, process, ret);
+	memcpy(ret->comm, hdr->comm, ECAP_COMM_LEN); /* the thread's, by now */
+	ret->process.pid = hdr->tgid;
+	ret->process.comm = ret->comm;
+	ret->ev.process = &ret->process;
+	ret->ev.ts_ns = ecap_clock_to_realtime(&d->clock, hdr->ts_ns);
+	ret->ev.tid = hdr->tid;
+}
+
+static void describe_with_uid(const struct ecap_dispatch *d, const struct ecap_event_hdr *hdr,
+			      const struct ecap_flow_process *process, uint32_t uid,
+			      struct description *ret)
+{
+	describe(d, hdr, process, ret);
+	ret->process.uid = uid;
+	ret->process.has_uid = true;
 }
 
 static enum ecap_out_dir out_dir(unsigned int dir)
@@ -202,16 +230,25 @@ static enum ecap_out_dir out_dir(unsigned int dir)
 	return dir == ECAP_SEND ? ECAP_OUT_SEND : ECAP_OUT_RECV;
 }
 
+/* Why bytes are missing before a point of a stream. */
+struct gap {
+	uint64_t end; /* offset of that point */
+	uint32_t calls;
+	unsigned int reason;
+};
+
 /* @ev has everything but the loss. */
-static void emit_gap(struct ecap_dispatch *d, struct ecap_out_event ev, uint64_t off,
-		     uint64_t bytes, uint32_t calls, unsigned int reason)
+static void emit_gap(struct ecap_dispatch *d, struct ecap_out_event ev, const struct gap *gap,
+		     int64_t bytes)
 {
+	if (bytes <= 0)
+		return;
 	ev.type = ECAP_OUT_LOSS;
 	ev.loss = (struct ecap_out_loss){
-		.reason = ecap_loss_name(reason),
-		.off = off,
-		.bytes = bytes,
-		.calls = calls,
+		.reason = ecap_loss_name(gap->reason),
+		.off = gap->end - (uint64_t)bytes,
+		.bytes = (uint64_t)bytes,
+		.calls = gap->calls,
 		.has_off = true,
 		.has_bytes = true,
 	};
@@ -221,30 +258,27 @@ static void emit_gap(struct ecap_dispatch *d, struct ecap_out_event ev, uint64_t
 static void on_data(struct ecap_dispatch *d, const struct ecap_data_event *rec)
 {
 	struct ecap_flow_process *process = process_of(d, &rec->hdr, rec->conn.incarnation);
+	const struct gap gap = { rec->off, rec->gap_calls, rec->gap_reason };
 	const struct ecap_probe_desc *probe = NULL;
 	const struct ecap_hook *hook = ecap_registry_get_row(rec->row, &probe);
 	struct ecap_conn *conn = NULL;
-	struct ecap_out_process out;
-	struct ecap_out_event ev;
-	char comm[ECAP_COMM_LEN + 1];
-	int64_t gap = 0;
+	struct description about;
+	int64_t missing = 0;
 
-	describe(d, &rec->hdr, rec->uid, process, comm, &out, &ev);
-	ev.dir = out_dir(rec->dir);
+	describe_with_uid(d, &rec->hdr, process, rec->uid, &about);
+	about.ev.dir = out_dir(rec->dir);
 	if (process && ecap_flow_get_conn(d->flow, process, &rec->conn, &conn) == 0) {
-		ev.conn.id = conn->id;
-		gap = ecap_conn_place(conn, rec->dir, rec->off, rec->len);
+		about.ev.conn.id = conn->id;
+		missing = ecap_conn_place(conn, rec->dir, rec->off, rec->len);
 	}
-	if (gap < 0) {
+	if (missing < 0) {
 		d->n_invalid++;
 		return;
 	}
-	if (gap > 0)
-		emit_gap(d, ev, rec->off - (uint64_t)gap, (uint64_t)gap, rec->gap_calls,
-			 rec->gap_reason);
+	emit_gap(d, about.ev, &gap, missing);
 
-	ev.type = ECAP_OUT_DATA;
-	ev.data = (struct ecap_out_data){
+	about.ev.type = ECAP_OUT_DATA;
+	about.ev.data = (struct ecap_out_data){
 		.lib = probe->name,
 		.fn = hook->symbol,
 		.off = rec->off,
@@ -254,57 +288,52 @@ static void on_data(struct ecap_dispatch *d, const struct ecap_data_event *rec)
 	};
 	d->n_events++;
 	d->n_bytes += rec->len;
-	emit(d, &ev);
+	emit(d, &about.ev);
 }
 
 static void on_loss(struct ecap_dispatch *d, const struct ecap_loss_event *rec)
 {
-	struct ecap_flow_process *process = process_of(d, &rec->hdr, rec->conn.incarnation);
-	struct ecap_out_process out;
-	struct ecap_out_event ev;
-	char comm[ECAP_COMM_LEN + 1];
+	struct description about;
 
-	describe(d, &rec->hdr, rec->uid, process, comm, &out, &ev);
-	ev.dir = out_dir(rec->dir);
-	ev.type = ECAP_OUT_LOSS;
-	ev.loss = (struct ecap_out_loss){
+	describe_with_uid(d, &rec->hdr, process_of(d, &rec->hdr, rec->conn.incarnation), rec->uid,
+			  &about);
+	about.ev.dir = out_dir(rec->dir);
+	about.ev.type = ECAP_OUT_LOSS;
+	about.ev.loss = (struct ecap_out_loss){
 		.reason = ecap_loss_name(rec->reason),
 		.bytes = rec->bytes,
 		.calls = rec->calls,
 		.has_bytes = rec->bytes != ECAP_BYTES_UNKNOWN,
 	};
-	emit(d, &ev);
+	emit(d, &about.ev);
 }
 
-/* Report what is missing between the last record of a direction and its end at @off. */
+/* Report what is missing between the last record of a direction and its end. */
 static void end_stream(struct ecap_dispatch *d, struct ecap_conn *conn, unsigned int dir,
-		       uint64_t off, uint32_t calls, unsigned int reason, struct ecap_out_event ev)
+		       const struct gap *gap, struct ecap_out_event ev)
 {
-	int64_t gap = ecap_conn_place(conn, dir, off, 0);
-
 	ev.dir = out_dir(dir);
 	ev.conn.id = conn->id;
-	if (gap > 0)
-		emit_gap(d, ev, off - (uint64_t)gap, (uint64_t)gap, calls, reason);
+	emit_gap(d, ev, gap, ecap_conn_place(conn, dir, gap->end, 0));
 }
 
 static void on_conn_end(struct ecap_dispatch *d, const struct ecap_conn_end_event *rec)
 {
 	struct ecap_flow_process *process;
 	struct ecap_conn *conn = NULL;
-	struct ecap_out_process out;
-	struct ecap_out_event ev;
-	char comm[ECAP_COMM_LEN + 1];
+	struct description about;
 
 	if (!rec->off[ECAP_SEND] && !rec->off[ECAP_RECV])
 		return; /* it never carried anything */
 	process = process_of(d, &rec->hdr, rec->conn.incarnation);
 	if (!process || ecap_flow_get_conn(d->flow, process, &rec->conn, &conn) < 0)
 		return;
-	describe(d, &rec->hdr, rec->uid, process, comm, &out, &ev);
-	for (unsigned int dir = 0; dir < ECAP_DIR_COUNT; dir++)
-		end_stream(d, conn, dir, rec->off[dir], rec->gap_calls[dir], rec->gap_reason[dir],
-			   ev);
+	describe_with_uid(d, &rec->hdr, process, rec->uid, &about);
+	for (unsigned int dir = 0; dir < ECAP_DIR_COUNT; dir++) {
+		const struct gap gap = { rec->off[dir], rec->gap_calls[dir], rec->gap_reason[dir] };
+
+		end_stream(d, conn, dir, &gap, about.ev);
+	}
 	ecap_flow_end_conn(d->flow, conn);
 }
 
@@ -320,9 +349,12 @@ static void end_conn_by_table(struct ecap_dispatch *d, struct ecap_conn *conn,
 
 	if (ecap_kernel_take_stream(d->kernel, &key, &last) == 0 &&
 	    last.born_ns == conn->key.born_ns) {
-		for (unsigned int dir = 0; dir < ECAP_DIR_COUNT; dir++)
-			end_stream(d, conn, dir, last.seen[dir], last.gap_calls[dir],
-				   last.gap_reason[dir], *ev);
+		for (unsigned int dir = 0; dir < ECAP_DIR_COUNT; dir++) {
+			const struct gap gap = { last.seen[dir], last.gap_calls[dir],
+						 last.gap_reason[dir] };
+
+			end_stream(d, conn, dir, &gap, *ev);
+		}
 	}
 	ecap_flow_end_conn(d->flow, conn);
 }
@@ -335,23 +367,20 @@ static void end_process(struct ecap_dispatch *d, struct ecap_flow_process *proce
 	ecap_flow_end_process(d->flow, process);
 }
 
-static void on_proc_end(struct ecap_dispatch *d, const struct ecap_proc_event *rec)
-{
-	struct ecap_flow_process *process = ecap_flow_find_process(d->flow, rec->incarnation);
-	struct ecap_out_process out;
-	struct ecap_out_event ev;
-	char comm[ECAP_COMM_LEN + 1];
-
-	if (!process)
-		return;
-	describe(d, &rec->hdr, 0, process, comm, &out, &ev);
-	out.has_uid = false;
-	end_process(d, process, &ev);
-}
-
 static void on_proc_start(struct ecap_dispatch *d, const struct ecap_proc_event *rec)
 {
 	(void)process_of(d, &rec->hdr, rec->incarnation);
+}
+
+static void on_proc_end(struct ecap_dispatch *d, const struct ecap_proc_event *rec)
+{
+	struct ecap_flow_process *process = ecap_flow_find_process(d->flow, rec->incarnation);
+	struct description about;
+
+	if (!process)
+		return;
+	describe(d, &rec->hdr, process, &about);
+	end_process(d, process, &about.ev);
 }
 
 void ecap_dispatch_record(void *arg, const void *data, size_t size)
@@ -386,17 +415,19 @@ void ecap_dispatch_record(void *arg, const void *data, size_t size)
 
 void ecap_dispatch_end(struct ecap_dispatch *d)
 {
-	struct ecap_out_event ev = {
-		.ts_ns = ecap_clock_now(),
-		.host = d->host,
-	};
+	uint64_t now = ecap_clock_now();
 	struct ecap_flow_process *process;
 
-	while ((process = ecap_flow_first_process(d->flow)))
-		end_process(d, process, &ev);
+	while ((process = ecap_flow_first_process(d->flow))) {
+		struct description about;
+
+		describe_process(d, process, &about);
+		about.ev.ts_ns = now;
+		end_process(d, process, &about.ev);
+	}
 	for (size_t i = 0; i < d->n_outputs; i++) {
 		if (d->outputs[i].refused_events)
-			(void)put_refused(d, &d->outputs[i], ev.ts_ns);
+			(void)put_refused(d, &d->outputs[i], now);
 	}
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/registry.h"
 
+#include <assert.h>
+
 #include "base/cleanup.h"
 
 #define ECAP_PROBE(name) extern const struct ecap_probe_desc ecap_probe_##name;
@@ -22,6 +24,7 @@ const struct ecap_probe_desc *ecap_registry_get_probe(size_t i, uint32_t *ret_fi
 {
 	uint32_t first = 0;
 
+	assert(i < ECAP_ARRAY_SIZE(probes));
 	for (size_t before = 0; before < i; before++)
 		first += (uint32_t)probes[before]->n_hooks;
 	*ret_first_row = first;

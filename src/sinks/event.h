@@ -43,7 +43,7 @@ struct ecap_out_conn {
 
 /* One chunk of plaintext. */
 struct ecap_out_data {
-	const char *lib; /* "openssl" */
+	const char *lib; /* the TLS library's name, as its probe says */
 	const char *fn;	 /* "SSL_write" */
 	uint64_t off;	 /* of the first byte in its stream */
 	uint64_t total;	 /* bytes that the call transferred */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sinks/json_writer.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/base64.h"
@@ -57,26 +56,28 @@ void ecap_json_end_array(struct ecap_json *w)
 
 void ecap_json_key(struct ecap_json *w, const char *key)
 {
+	const size_t n = strlen(key);
+	uint8_t *to;
+
 	begin_value(w);
-	ecap_buf_putc(w->out, '"');
-	ecap_buf_puts(w->out, key);
-	ecap_buf_puts(w->out, "\":");
 	w->comma = false;
+	to = ecap_buf_reserve(w->out, n + 3); /* one step: a line has many keys */
+	if (!to)
+		return;
+	*to++ = '"';
+	memcpy(to, key, n);
+	memcpy(to + n, "\":", 2);
+	w->out->len += n + 3;
 }
 
-/* May this byte be copied without another look? Printable ASCII, but " and \. */
-static bool is_plain(uint8_t c)
+static void put_unicode(struct ecap_buf *out, uint32_t cp)
 {
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
+	static const char hex[] = "0123456789abcdef";
 
-static size_t plain_run(const uint8_t *p, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n && is_plain(p[i]))
-		i++;
-	return i;
+	ecap_buf_put(out,
+		     (char[]){ '\\', 'u', hex[cp >> 12 & 15], hex[cp >> 8 & 15], hex[cp >> 4 & 15],
+			       hex[cp & 15] },
+		     6);
 }
 
 /* Append the character at @p, which is not plain; returns the bytes that it took. */
@@ -96,7 +97,7 @@ static size_t put_special(struct ecap_buf *out, const uint8_t *p, size_t n)
 	if (cp < sizeof(letters) && letters[cp])
 		ecap_buf_put(out, (char[]){ '\\', letters[cp] }, 2);
 	else if (ecap_utf8_is_unsafe(cp)) /* none is beyond U+FFFF */
-		ecap_buf_printf(out, "\\u%04" PRIx32, cp);
+		put_unicode(out, cp);
 	else
 		ecap_buf_put(out, p, len);
 	return len;
@@ -109,7 +110,7 @@ void ecap_json_string(struct ecap_json *w, const void *p, size_t n)
 	begin_value(w);
 	ecap_buf_putc(w->out, '"');
 	while (n) {
-		size_t len = plain_run(at, n);
+		size_t len = ecap_utf8_plain_run(at, n);
 
 		if (len)
 			ecap_buf_put(w->out, at, len);

@@ -13,22 +13,8 @@
 
 /*
  * For a person at a terminal: nothing that a target controls gets there as anything but text.
+ * Append the first character so; returns the bytes that it took.
  */
-
-static bool is_plain(uint8_t c)
-{
-	return c >= 0x20 && c < 0x7f && c != '\\';
-}
-
-static size_t plain_run(const uint8_t *p, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n && is_plain(p[i]))
-		i++;
-	return i;
-}
-
 static size_t put_shown(struct ecap_buf *out, const uint8_t *p, size_t n)
 {
 	char shown[ECAP_UTF8_SHOWN_MAX];
@@ -73,7 +59,7 @@ static void put_payload(struct ecap_buf *out, const struct ecap_out_data *data)
 	size_t n = data->len;
 
 	while (n) {
-		size_t used = plain_run(p, n);
+		size_t used = ecap_utf8_plain_run(p, n);
 
 		if (used)
 			ecap_buf_put(out, p, used);
@@ -90,14 +76,14 @@ static void put_hex_line(struct ecap_buf *out, uint64_t off, const uint8_t *p, s
 {
 	static const char digits[] = "0123456789abcdef";
 	char hex[3 * HEX_PER_LINE + 1], ascii[HEX_PER_LINE];
-	char *to = hex;
 
 	memset(hex, ' ', sizeof(hex));
 	for (size_t i = 0; i < n; i++) {
-		to = hex + 3 * i + (i >= HEX_PER_LINE / 2);
+		char *to = hex + 3 * i + (i >= HEX_PER_LINE / 2);
+
 		to[0] = digits[p[i] >> 4];
 		to[1] = digits[p[i] & 15];
-		ascii[i] = is_plain(p[i]) || p[i] == '\\' ? (char)p[i] : '.';
+		ascii[i] = (char)(p[i] >= 0x20 && p[i] < 0x7f ? p[i] : '.');
 	}
 	ecap_buf_printf(out, "%08" PRIx64 "  %.*s |%.*s|\n", off, (int)sizeof(hex), hex, (int)n,
 			ascii);

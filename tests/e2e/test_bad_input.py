@@ -11,6 +11,7 @@ from lib import kernel, wait
 from lib.process import as_nobody
 
 FAILED, USAGE = 1, 2
+COUNTED = re.compile(r"\b(\d+) events? written, (\d+) not\b")
 
 # What is asked, the exit status, what the line has to name.
 CASES = {
@@ -130,20 +131,21 @@ def small_disk(tmp_path):
 
 
 def assert_full(run, path):
-    """It ended by itself with 1, said which file is full and how much did not fit."""
+    """It ended by itself with 1 and named the full file; returns what was written, what not."""
     assert run.wait_end() == FAILED, run.err.tail()
-    lines = run.err.lines
-    full = [line for line in lines if str(path) in line and "No space left" in line]
-    assert len(full) == 1, f"not one line about the full disk:\n{run.err.tail()}"
-    counted = [line for line in lines if re.search(r"[1-9]\d* .*(not written|did not fit)", line)]
-    assert counted, f"what did not fit is not counted:\n{run.err.tail()}"
+    named = [line for line in run.err.lines if str(path) in line and "No space left" in line]
+    assert named, f"no line about the full disk:\n{run.err.tail()}"
+    counted = [found for found in map(COUNTED.search, run.err.lines) if found]
+    assert len(counted) == 1, f"what did not fit is not counted:\n{run.err.tail()}"
+    return tuple(map(int, counted[0].groups()))
 
 
 def test_device_full(ecapture, peer, kernel_ids):
     actor = peer("write")
     run = ecapture("-p", actor.pid, outputs=["json=/dev/full"])
     actor.play()
-    assert_full(run, "/dev/full")
+    written, lost = assert_full(run, "/dev/full")
+    assert (written, lost > 0) == (0, True)
     kernel.assert_nothing_left(kernel_ids)
 
 
@@ -154,8 +156,8 @@ def test_disk_full(ecapture, peer, small_disk, kernel_ids):
     run = ecapture("-p", actor.pid, outputs=[f"json={path}"])
     run.json = path
     actor.play()
-    assert_full(run, path)
-    assert run.capture(cut_off=True).n_events > 0
+    written, lost = assert_full(run, path)
+    assert run.capture(cut_off=True).n_events == written > 0 and lost > 0
     kernel.assert_nothing_left(kernel_ids)
 
 

@@ -254,24 +254,24 @@ static void shows_help(void **state)
 static void writes_mdoc(void **state)
 {
 	(void)state;
-	assert_output(ecap_opt_put_mdoc,
-		      ".Ss What to capture\n"
-		      ".Bl -tag -width indent\n"
-		      ".It Fl p , Fl \\-pid Ar \\&PID\n"
-		      "Only this process.\n"
-		      ".It Fl \\-libssl Ar \\&PATH\n"
-		      "Hook this library. A text that is long enough to be wrapped, so that the "
-		      "second line begins where the first did.\n"
-		      ".El\n"
-		      ".Ss Output\n"
-		      ".Bl -tag -width indent\n"
-		      ".It Fl o , Fl \\-output Ar \\&FORMAT[=DESTINATION]\n"
-		      "\\&.hidden 'quoted' a\\eb \\-o \\-\\-hex well-known\n"
-		      ".It Fl \\-hex\n"
-		      "As a hex dump.\n"
-		      ".It Fl l , Fl \\-louder\n"
-		      "More, each time.\n"
-		      ".El\n");
+	assert_output(ecap_opt_put_mdoc, ".Ss What to capture\n"
+					 ".Bl -tag -width indent\n"
+					 ".It Fl p , Fl \\-pid Ar \\&PID\n"
+					 "Only this process.\n"
+					 ".It Fl \\-libssl Ar \\&PATH\n"
+					 "Hook this library.\n"
+					 "A text that is long enough to be wrapped, so that the "
+					 "second line begins where the first did.\n"
+					 ".El\n"
+					 ".Ss Output\n"
+					 ".Bl -tag -width indent\n"
+					 ".It Fl o , Fl \\-output Ar \\&FORMAT[=DESTINATION]\n"
+					 "\\&.hidden 'quoted' a\\eb \\-o \\-\\-hex well-known\n"
+					 ".It Fl \\-hex\n"
+					 "As a hex dump.\n"
+					 ".It Fl l , Fl \\-louder\n"
+					 "More, each time.\n"
+					 ".El\n");
 }
 
 int main(void)

@@ -40,7 +40,7 @@ static void mappings_are_parsed(void **state)
 		struct ecap_mapping map = { 0 };
 		char line[256];
 
-		strcpy(line, cases[i].line);
+		memcpy(line, cases[i].line, strlen(cases[i].line) + 1);
 		if (ecap_mapping_parse(line, &map) != (cases[i].path != NULL))
 			fail_msg("%s: wrongly taken or refused", cases[i].line);
 		if (!cases[i].path)

@@ -172,6 +172,39 @@ static void knows_what_is_unsafe(void **state)
 	}
 }
 
+/* Each byte at each place of what is looked at in one go and in the rest, then by characters. */
+static void finds_plain_runs(void **state)
+{
+	static const struct {
+		const char *in;
+		size_t n_in;
+		size_t want;
+	} cases[] = {
+		{ BYTES("") },
+		{ BYTES("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), .want = 9 },
+		{ BYTES("abcdefg\xc3\xa9hijk\xc3"), .want = 13 },
+		{ BYTES("a\xc2\x9b"), .want = 1 },
+		{ BYTES("a\xe2\x80\xae"), .want = 1 },
+	};
+
+	(void)state;
+	for (size_t at = 0; at < 17; at++) {
+		for (unsigned int byte = 0; byte < 256; byte++) {
+			const bool is_plain =
+				byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
+			uint8_t text[17];
+
+			memset(text, 'a', sizeof(text));
+			text[at] = (uint8_t)byte;
+			if (ecap_utf8_plain_run(text, sizeof(text)) != (is_plain ? 17 : at))
+				fail_msg("byte %02x at %zu", byte, at);
+		}
+	}
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++)
+		assert_int_equal(ecap_utf8_plain_run((const uint8_t *)cases[i].in, cases[i].n_in),
+				 cases[i].want);
+}
+
 static void shows(void **state)
 {
 	static const struct {
@@ -217,6 +250,7 @@ int main(void)
 		cmocka_unit_test(knows_text),
 		cmocka_unit_test(finds_each_byte_at_each_place),
 		cmocka_unit_test(knows_what_is_unsafe),
+		cmocka_unit_test(finds_plain_runs),
 		cmocka_unit_test(shows),
 	};
 

@@ -80,21 +80,28 @@ def assert_nothing_left(before):
     wait.until(clean, GONE_WITHIN_S, "nothing new is left in the kernel")
 
 
-def assert_rung(pid, rung):
-    """The process pid holds uprobe links of the kind that the rung makes, and no other kind."""
-    if NO_BPFTOOL:
-        return
+def attachments(pid):
+    """How the process pid has attached uprobes: the types of its links, and its perf events."""
     owned = owned_ids(pid)
     types = {link["type"] for link in bpftool("link") if ("link", link["id"]) in owned}
-    other = set(LINK_TYPE.values()) - {LINK_TYPE[rung]}
-    assert LINK_TYPE[rung] in types, f"no {LINK_TYPE[rung]} link among those of {pid}: {types}"
-    assert not types & other, f"{rung} was asked for, the links are {types}"
+    fds = (os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
+    # Before Linux 5.15 a program on a perf event is no link, only the event is there to see.
+    if "anon_inode:[perf_event]" in fds:
+        types.add(LINK_TYPE["perf"])
+    return types & set(LINK_TYPE.values())
+
+
+def assert_rung(pid, rung):
+    """The process pid has attached uprobes in the way of this rung, and in no other."""
+    if NO_BPFTOOL:
+        return
+    types = attachments(pid)
+    assert types == {LINK_TYPE[rung]}, f"{rung} was asked for, the links are {types}"
 
 
 def assert_no_uprobes(pid):
     """The process pid holds no uprobe link of any kind."""
     if NO_BPFTOOL:
         return
-    owned = owned_ids(pid)
-    types = {link["type"] for link in bpftool("link") if ("link", link["id"]) in owned}
-    assert not types & set(LINK_TYPE.values()), f"nothing should be attached: {types}"
+    types = attachments(pid)
+    assert not types, f"nothing should be attached: {types}"

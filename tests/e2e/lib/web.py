@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -137,15 +138,16 @@ def sha256(data):
 def curl(server, size, folder, wrap=lambda command: command):
     """GET one file; curl itself proves that it got the right bytes before we look at a capture."""
     host = f"{ADDRESS}:{server.port}"
-    response = folder / f"response-{size}"
     command = [
         "curl", "-q", "-sS", "-i", "--http1.1", "--noproxy", "*", "-A", AGENT,
         "--cacert", "/proc/self/fd/0", f"https://{host}/{size}",
     ]  # fmt: skip
     # Opened here: the client may run as somebody who can not reach our folders.
-    with open(server.cert, "rb") as cert, open(response, "wb") as out:
+    out = tempfile.NamedTemporaryFile(dir=folder, prefix=f"{size}-", delete=False)
+    with out, open(server.cert, "rb") as cert:
         client = subprocess.Popen(wrap(command), stdin=cert, stdout=out)
         assert client.wait(wait.seconds(60)) == 0, f"curl failed: {command}"
+    response = Path(out.name)
     body = (server.files / str(size)).read_bytes()
     head, got = split_head(response.read_bytes())
     assert got == body and head.startswith(b"HTTP/1.1 200 "), f"curl got something else: {head!r}"

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/utf8.h"
+#include "sinks/event.h"
+#include "sinks/sink.h"
+
+#define BYTES(s) .bytes = (const uint8_t *)(s), .len = sizeof(s) - 1
+#define TS_NS	 1767323045123456789u /* 03:04:05 */
+
+static const struct ecap_out_process curl = { .pid = 4711, .comm = "curl" };
+static const struct ecap_out_process unnamed = { .pid = 4711 };
+static const struct ecap_out_process hostile = { .pid = 1, .comm = "\x1b[2J\n\xe2\x80\xae\xff\\" };
+
+static int use_utc(void **state)
+{
+	(void)state;
+	if (setenv("TZ", "UTC0", 1) < 0)
+		return -1;
+	tzset();
+	return 0;
+}
+
+static void assert_text(const char *what, const struct ecap_out_event *ev, bool hex,
+			const char *want)
+{
+	const struct ecap_sink_opts opts = { .hex = hex };
+	struct ecap_buf b;
+
+	ecap_buf_init(&b, 10000);
+	assert_int_equal(ecap_sink_text.format(ev, &opts, &b), 0);
+	ecap_buf_putc(&b, '\0');
+	if (strcmp((char *)b.data, want) != 0)
+		fail_msg("%s:\n%swant\n%s", what, (char *)b.data, want);
+	ecap_buf_done(&b);
+}
+
+static void writes_headers(void **state)
+{
+	static const struct {
+		struct ecap_out_event ev;
+		const char *want;
+	} cases[] = {
+		{
+			.ev = {
+				.process = &curl,
+				.conn = { .id = 3 },
+				.data = { .lib = "lib", .fn = "f_write", .total = 1, BYTES("x") },
+			},
+			.want = "03:04:05.123 curl[4711] send f_write conn 3, 1 byte\nx\n\n",
+		},
+		{
+			.ev = {
+				.process = &curl,
+				.dir = ECAP_OUT_RECV,
+				.conn = { .id = 3, .local = "1.2.3.4:5", .remote = "[::1]:6" },
+				.data = { .fn = "f_read", .off = 77, .total = 100, BYTES("xyz") },
+			},
+			.want = "03:04:05.123 curl[4711] recv f_read conn 3 local 1.2.3.4:5 "
+				"remote [::1]:6, 3 bytes at offset 77 (part of 100)\nxyz\n\n",
+		},
+		{
+			.ev = { .dir = ECAP_OUT_DIR_UNKNOWN },
+			.want = "03:04:05.123, 0 bytes\n\n",
+		},
+		{
+			.ev = { .process = &unnamed, .dir = ECAP_OUT_RECV },
+			.want = "03:04:05.123 [4711] recv, 0 bytes\n\n",
+		},
+		{
+			.ev = {
+				.process = &hostile,
+				.conn = { .id = 1, .remote = "unix:\x1b]0;x\a" },
+				.data = { .fn = "f\r" },
+			},
+			.want = "03:04:05.123 \\x1b[2J\\x0a\\u{202e}\\xff\\\\[1] send f\\r conn 1 "
+				"remote unix:\\x1b]0;x\\x07, 0 bytes\n\n",
+		},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++) {
+		struct ecap_out_event ev = cases[i].ev;
+
+		ev.ts_ns = TS_NS;
+		assert_text("header", &ev, false, cases[i].want);
+	}
+}
+
+static void writes_losses(void **state)
+{
+	static const struct {
+		struct ecap_out_event ev;
+		const char *want;
+	} cases[] = {
+		{
+			.ev = {
+				.process = &curl,
+				.dir = ECAP_OUT_RECV,
+				.conn = { .id = 3 },
+				.loss = {
+					.reason = "ring_full",
+					.off = 77,
+					.bytes = 1024,
+					.has_off = true,
+					.has_bytes = true,
+				},
+			},
+			.want = "03:04:05.123 curl[4711] LOST recv conn 3: "
+				"1024 bytes at offset 77 (ring_full)\n\n",
+		},
+		{
+			.ev = {
+				.dir = ECAP_OUT_DIR_UNKNOWN,
+				.loss = { .reason = "mid_call", .bytes = 5, .off = 5, .calls = 1 },
+			},
+			.want = "03:04:05.123 LOST: unknown size in 1 call (mid_call)\n\n",
+		},
+		{
+			.ev = {
+				.process = &curl,
+				.loss = { .bytes = 1, .calls = 2, .has_bytes = true },
+			},
+			.want = "03:04:05.123 curl[4711] LOST send: 1 byte in 2 calls\n\n",
+		},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++) {
+		struct ecap_out_event ev = cases[i].ev;
+
+		ev.type = ECAP_OUT_LOSS;
+		ev.ts_ns = TS_NS;
+		assert_text("loss", &ev, false, cases[i].want);
+	}
+}
+
+static void shows_payload(void **state)
+{
+	static const struct {
+		const char *what;
+		struct ecap_out_data data;
+		const char *want;
+	} cases[] = {
+		{ "nothing", { BYTES("") }, "" },
+		{ "no line end", { BYTES("a") }, "a\n" },
+		{ "LF", { BYTES("a\nb\n") }, "a\nb\n" },
+		{ "CRLF", { BYTES("a\r\nb\r\n\r\n") }, "a\nb\n\n" },
+		{ "lone CR", { BYTES("a\rb") }, "a\\rb\n" },
+		{ "CR at the end", { BYTES("a\r") }, "a\\r\n" },
+		{ "CR CR LF", { BYTES("a\r\r\n") }, "a\\r\n" },
+		{ "tab", { BYTES("a\tb") }, "a\tb\n" },
+		{ "backslash", { BYTES("a\\x1b") }, "a\\\\x1b\n" },
+		{ "escape sequence",
+		  { BYTES("\x1b[31mred\x1b]0;x\a") },
+		  "\\x1b[31mred\\x1b]0;x\\x07\n" },
+		{ "NUL, backspace, DEL", { BYTES("a\0b\bc\x7f") }, "a\\x00b\\x08c\\x7f\n" },
+		{ "UTF-8",
+		  { BYTES("\xe2\x82\xac \xf0\x9f\x98\x80") },
+		  "\xe2\x82\xac \xf0\x9f\x98\x80\n" },
+		{ "C1",
+		  { BYTES("\xc2\x9b"
+			  "31m \x9b"
+			  "31m") },
+		  "\\u{9b}31m \\x9b31m\n" },
+		{ "bidi", { BYTES("\xe2\x80\xaex\xe2\x81\xa6") }, "\\u{202e}x\\u{2066}\n" },
+		{ "invalid",
+		  { BYTES("\xff\xc0\x80\xed\xa0\x80") },
+		  "\\xff\\xc0\\x80\\xed\\xa0\\x80\n" },
+		{ "begins in a character", { BYTES("\x82\xac euro") }, "\\x82\\xac euro\n" },
+		{ "ends in a character", { BYTES("euro \xe2\x82") }, "euro \\xe2\\x82\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++) {
+		struct ecap_out_event ev = { .ts_ns = TS_NS, .data = cases[i].data };
+		char want[300];
+
+		ev.data.total = ev.data.len;
+		(void)snprintf(want, sizeof(want), "03:04:05.123 send, %zu byte%s\n%s\n",
+			       ev.data.len, ev.data.len == 1 ? "" : "s", cases[i].want);
+		assert_text(cases[i].what, &ev, false, want);
+	}
+}
+
+/* Whatever the bytes are, what comes out is text that a terminal does not act on. */
+static void nothing_gets_through(void **state)
+{
+	const struct ecap_sink_opts opts = { 0 };
+	uint32_t random = 3;
+	uint8_t in[4096];
+
+	(void)state;
+	for (int round = 0; round < 50; round++) {
+		struct ecap_out_event ev = { .ts_ns = TS_NS };
+		uint32_t cp = 0;
+		struct ecap_buf b;
+
+		for (size_t i = 0; i < sizeof(in); i++) {
+			random = random * 1664525 + 1013904223;
+			in[i] = (uint8_t)(random >> 24);
+			if (i >= 2 && in[i] < 16) { /* a bidi control or a neighbour of one */
+				in[i - 2] = 0xe2;
+				in[i - 1] = 0x80;
+				in[i] |= 0xa0;
+			}
+		}
+		ev.data = (struct ecap_out_data){ .bytes = in, .len = sizeof(in) };
+		ecap_buf_init(&b, 100000);
+		assert_int_equal(ecap_sink_text.format(&ev, &opts, &b), 0);
+		for (size_t i = 0, n; i < b.len; i += n) {
+			n = ecap_utf8_decode(b.data + i, b.len - i, &cp);
+			assert_true(n > 0);
+			assert_true(cp == '\n' || cp == '\t' || !ecap_utf8_is_unsafe(cp));
+		}
+		ecap_buf_done(&b);
+	}
+}
+
+static void dumps_hex(void **state)
+{
+	struct ecap_out_event ev = {
+		.ts_ns = TS_NS,
+		.data = { .off = 0xfffffff8,
+			  .total = 27,
+			  BYTES("GET / HTTP/1.1\r\n\0\x1b\\|~\x7f\xff 89") },
+	};
+
+	(void)state;
+	ev.data.total = ev.data.len;
+	assert_text(
+		"hex", &ev, true,
+		"03:04:05.123 send, 26 bytes at offset 4294967288\n"
+		"fffffff8  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 31 0d 0a  |GET / HTTP/1.1..|\n"
+		"100000008  00 1b 5c 7c 7e 7f ff 20  38 39                    |..\\|~.. 89|\n"
+		"\n");
+}
+
+static void reports_a_full_buffer(void **state)
+{
+	const struct ecap_out_event ev = { .data = { BYTES("some text that does not fit") } };
+	const struct ecap_sink_opts opts = { 0 };
+	struct ecap_buf b;
+
+	(void)state;
+	ecap_buf_init(&b, 40);
+	assert_int_equal(ecap_sink_text.format(&ev, &opts, &b), -EMSGSIZE);
+	ecap_buf_done(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writes_headers), cmocka_unit_test(writes_losses),
+		cmocka_unit_test(shows_payload),  cmocka_unit_test(nothing_gets_through),
+		cmocka_unit_test(dumps_hex),	  cmocka_unit_test(reports_a_full_buffer),
+	};
+
+	return cmocka_run_group_tests(tests, use_utc, NULL);
+}
