@@ -95,7 +95,7 @@ static int run_help(int argc, char **argv)
 static void put_man_head(struct ecap_buf *out)
 {
 	ecap_buf_puts(out,
-		      ".Dd $Mdocdate$\n"
+		      ".Dd November 21, 2026\n"
 		      ".Dt ECAPTURE 8\n"
 		      ".Os\n"
 		      ".Sh NAME\n"

@@ -215,10 +215,12 @@ static int parse_output(const char *text, struct ecap_output_spec *ret, struct e
 
 	if (len < sizeof(format))
 		memcpy(format, text, len);
-	ret->sink = ecap_sink_find(format);
+	*ret = (struct ecap_output_spec){
+		.sink = ecap_sink_find(format),
+		.dest = equals ? equals + 1 : "-",
+	};
 	if (!ret->sink)
 		return ecap_opt_fail(err, "-o %s: the format is neither text nor json", text);
-	ret->dest = equals ? equals + 1 : "-";
 	if (!*ret->dest)
 		return ecap_opt_fail(err, "-o %s: a file or - is missing after =", text);
 	if (strstr(ret->dest, "://"))

@@ -28,7 +28,7 @@ ECAP_DEFINE_FREEP(struct ecap_ring, ecap_ring_free)
 int ecap_ring_wake_fd(const struct ecap_ring *r); /* edge triggered: add with EPOLLET */
 int ecap_ring_timer_fd(const struct ecap_ring *r);
 
-/* Hand over what there is, up to a bound that keeps the loop responsive; the timer brings the rest. */
+/* Hand over what there is, up to a bound that keeps the loop alert; the timer brings the rest. */
 int ecap_ring_drain(struct ecap_ring *r);
 /* Hand over everything; for the end, when nothing new can come. */
 int ecap_ring_drain_all(struct ecap_ring *r);

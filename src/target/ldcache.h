@@ -5,7 +5,7 @@
 
 #define ECAP_LDCACHE_PATH "/etc/ld.so.cache"
 
-/* Called for each library of the cache with its file's path; a return other than 0 ends the walk. */
+/* Called with the path of each library of the cache; a return other than 0 ends the walk. */
 typedef int (*ecap_ldcache_fn)(const char *path, void *arg);
 
 /*

@@ -41,7 +41,7 @@ static ssize_t read_small(pid_t pid, const char *name, char *buf, size_t size)
 	return n;
 }
 
-/* pid (comm) state ppid ... starttime is field 22; comm may hold anything, so count from its end. */
+/* pid (comm) state ppid ... starttime is field 22. comm may hold anything: count from its end. */
 static int parse_stat(const char *stat, struct ecap_process_facts *ret)
 {
 	const char *p = strrchr(stat, ')');
