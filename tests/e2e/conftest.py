@@ -5,8 +5,6 @@ ECAPTURE_BIN         the program (default build/ecapture)
 ECAPTURE_PEER        our TLS peer (default build/tests/peers/tls_peer)
 ECAPTURE_RUNGS       which ways to attach exist here (default multi,perf)
 ECAPTURE_TIME_SCALE  stretches every deadline (default 1)
-ECAPTURE_NO_BPFTOOL, ECAPTURE_NO_JSONSCHEMA
-                     1: this machine has not got it, leave those checks out
 """
 
 import os

@@ -22,12 +22,9 @@ for object in core plain; do
 done
 """
 
-# Left out in the guest: the schema, which is the same on every kernel and would take 38 ms for each
-# of 8000 events; and the kernel's list of links, which has no perf events before 5.15.
 E2E = """
 cd /src
 ECAPTURE_BIN=/src/ecapture ECAPTURE_PEER=/src/tls_peer ECAPTURE_RUNGS={rungs} \\
-ECAPTURE_NO_JSONSCHEMA=1 ECAPTURE_NO_BPFTOOL=1 \\
 ECAPTURE_TIME_SCALE={scale} python3 -m pytest -p no:cacheprovider -v --color=no --durations=10 \\
 	--junitxml=/out/e2e.xml tests/e2e -k "a01 or a02" 2>&1
 """

@@ -10,8 +10,6 @@ from lib import wait
 
 KINDS = ("prog", "map", "link")
 LINK_TYPE = {"multi": "uprobe_multi", "perf": "perf_event"}
-# A guest without bpftool says so; that it is missing somewhere else is a failure.
-NO_BPFTOOL = os.environ.get("ECAPTURE_NO_BPFTOOL") == "1"
 GONE_WITHIN_S = 5
 
 
@@ -30,8 +28,6 @@ def bpftool(kind):
 
 def all_ids():
     """The (kind, id) of every BPF object that is alive."""
-    if NO_BPFTOOL:
-        return frozenset()
     return frozenset((kind, entry["id"]) for kind in KINDS for entry in bpftool(kind))
 
 
@@ -93,15 +89,11 @@ def attachments(pid):
 
 def assert_rung(pid, rung):
     """The process pid has attached uprobes in the way of this rung, and in no other."""
-    if NO_BPFTOOL:
-        return
     types = attachments(pid)
     assert types == {LINK_TYPE[rung]}, f"{rung} was asked for, the links are {types}"
 
 
 def assert_no_uprobes(pid):
     """The process pid holds no uprobe link of any kind."""
-    if NO_BPFTOOL:
-        return
     types = attachments(pid)
     assert not types, f"nothing should be attached: {types}"
