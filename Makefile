@@ -6,6 +6,7 @@ MESON ?= meson
 NINJA ?= ninja
 prefix ?= /usr/local
 SUITE ?=
+SECONDS ?= 60
 
 # Under sudo, what is built belongs to the user who called it, so that a plain make works later.
 AS_USER := $(shell scripts/as-user)
@@ -13,7 +14,7 @@ SETUP = $(AS_USER) $(MESON) setup --prefix=$(prefix)
 HINT = { echo 'Is something missing? sudo scripts/deps build installs it.' >&2; false; }
 
 .NOTPARALLEL:
-.PHONY: all static asan deps demo test vmtest lint install clean FORCE
+.PHONY: all static asan deps demo test vmtest fuzz lint install clean FORCE
 
 all: build/ecapture
 
@@ -53,6 +54,10 @@ test:
 vmtest: build/ecapture static
 	$(AS_USER) /usr/bin/python3 -B -m pytest -p no:cacheprovider tests/vm
 
+# Each fuzz target for SECONDS; needs clang's runtime (Debian: libclang-rt-19-dev).
+fuzz:
+	$(AS_USER) scripts/fuzz $(SECONDS)
+
 lint: build/ecapture
 	$(AS_USER) scripts/lint
 
@@ -63,4 +68,4 @@ install: build/build.ninja
 	@rm -f build/meson-logs/install-log.txt # it may be root's now
 
 clean:
-	rm -rf build build-static build-asan
+	rm -rf build build-static build-asan build-fuzz
