@@ -15,6 +15,10 @@
 /* As many as the kernel's filter tables hold. */
 #define MAX_IDS 4096
 
+/* A chunk must fit twice; beyond a gigabyte a program that outruns us does so for good. */
+#define MIN_RING (64ul << 10)
+#define MAX_RING (1ul << 30)
+
 #define MAX_HELP 65536
 
 struct id_list {
@@ -28,6 +32,7 @@ struct tls_args {
 	struct id_list pids;
 	struct id_list uids;
 	enum ecap_rung rung;
+	uint32_t ring_bytes;
 	bool hex;
 	bool dry_run;
 	bool debug;
@@ -75,6 +80,29 @@ static int parse_attach(const char *arg, void *dest, struct ecap_opt_error *err)
 {
 	if (ecap_rung_parse(arg, dest) < 0)
 		return ecap_opt_fail(err, "'%s' is none of auto, multi and perf", arg);
+	return 0;
+}
+
+/* "64" is KiB, as the tool that this one replaces had it; "32M" says its unit. */
+static int parse_ring(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	unsigned int shift = 10;
+	unsigned long v;
+	char *end;
+
+	errno = 0;
+	v = strtoul(arg, &end, 10);
+	if (*end == 'M')
+		shift = 20;
+	else if (*end == 'G')
+		shift = 30;
+	if (*end == 'K' || *end == 'M' || *end == 'G')
+		end++;
+	if (*arg < '0' || *arg > '9' || *end || errno)
+		return ecap_opt_fail(err, "'%s' is not a size like 65536 (KiB) or 64M", arg);
+	if (v > MAX_RING >> shift || v << shift < MIN_RING)
+		return ecap_opt_fail(err, "%s is not between 64K and 1G", arg);
+	*(uint32_t *)dest = (uint32_t)(v << shift);
 	return 0;
 }
 
@@ -139,6 +167,16 @@ static const struct ecap_opt opts[] = {
 		AT(rung),
 	},
 	{
+		.name = "mapsize",
+		.type = ECAP_OPT_CALLBACK,
+		.parse = parse_ring,
+		.arg = "SIZE",
+		.help = "Size of the buffer between the kernel and ecapture, in KiB or with K, M, G; "
+			"rounded up to a power of two. Larger holds longer bursts. The default is "
+			"32M.",
+		AT(ring_bytes),
+	},
+	{
 		.name = "dry-run",
 		.type = ECAP_OPT_FLAG,
 		.help = "Find targets and check everything, but hook nothing.",
@@ -163,7 +201,6 @@ static const struct ecap_opt opts[] = {
 /* Flags of the tool that this one replaces, as far as they have not come yet. */
 static const struct ecap_opt_later later[] = {
 	{ .name = "btf", .short_name = 'b' },
-	{ .name = "mapsize" },
 	{ .name = "logaddr", .short_name = 'l' },
 	{ .name = "eventaddr" },
 	{ .name = "ecaptureq" },
@@ -289,6 +326,7 @@ static int capture(const struct tls_args *args)
 		.uids = args->uids.ids,
 		.n_uids = args->uids.n,
 		.rung = args->rung,
+		.ring_bytes = args->ring_bytes,
 		.sink_opts = { .hex = args->hex },
 		.dry_run = args->dry_run,
 	};

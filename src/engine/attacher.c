@@ -16,6 +16,8 @@
 #include "target/discover.h"
 
 #define MAX_TARGETS 1024
+/* The start line names so many targets; the rest is a number. */
+#define MAX_NAMED   8
 #define MAX_SUMMARY 65536
 
 struct ecap_attacher {
@@ -168,10 +170,13 @@ static int hook_all(struct ecap_attacher *a)
 		(void)close(ecap_take_fd(t->fd));
 		if (r < 0)
 			continue;
-		ecap_buf_printf(&a->summary, "%s%s (%s)", a->n_attached ? ", " : "", t->path,
-				t->probe->name);
-		a->n_attached++;
+		if (a->n_attached++ < MAX_NAMED)
+			ecap_buf_printf(&a->summary, "%s%s (%s)", a->n_attached > 1 ? ", " : "",
+					t->path, t->probe->name);
+		ecap_debug("%s: %s, %zu hooks", t->path, t->probe->name, t->n_places);
 	}
+	if (a->n_attached > MAX_NAMED)
+		ecap_buf_printf(&a->summary, " and %zu more files", a->n_attached - MAX_NAMED);
 	ecap_buf_putc(&a->summary, '\0');
 	return a->n_attached ? 0 : r;
 }

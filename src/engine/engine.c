@@ -129,7 +129,8 @@ static void check_attacher(struct engine *e)
 			stop(e, r);
 		break;
 	case ECAP_ATTACHER_FAILED:
-		stop(e, -ENOENT);
+		if (e->phase == PHASE_STARTING)
+			stop(e, -ENOENT);
 		break;
 	case ECAP_ATTACHER_ENDED:
 		if (e->phase == PHASE_UNHOOKING)
@@ -261,6 +262,7 @@ static int start(struct engine *e)
 	const struct ecap_engine_opts *opts = e->opts;
 	struct ecap_kernel_opts kernel_opts = {
 		.rung = opts->rung,
+		.ring_bytes = opts->ring_bytes,
 		.pids = opts->pids,
 		.n_pids = opts->n_pids,
 		.uids = opts->uids,

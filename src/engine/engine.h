@@ -24,6 +24,7 @@ struct ecap_engine_opts {
 	const uint32_t *uids; /* empty: all users */
 	size_t n_uids;
 	enum ecap_rung rung;
+	uint32_t ring_bytes; /* between BPF and us; 0: the default */
 	struct ecap_sink_opts sink_opts;
 	bool dry_run;
 };

@@ -116,7 +116,7 @@ static int share_maps(const struct bpf_object *shared, struct bpf_object *obj)
 	return 0;
 }
 
-static int load_shared(struct ecap_kernel *k)
+static int load_shared(struct ecap_kernel *k, uint32_t ring_bytes)
 {
 	bool wanted[ECAP_PROG_COUNT];
 
@@ -126,6 +126,8 @@ static int load_shared(struct ecap_kernel *k)
 	if (!k->shared)
 		return ecap_err_r(errno, "cannot open the BPF object");
 	choose_programs(k, k->shared, wanted);
+	if (ring_bytes)
+		(void)bpf_map__set_max_entries(k->shared->maps.ecap_events, ring_bytes);
 	return calls_bpf__load(k->shared);
 }
 
@@ -281,7 +283,7 @@ int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **r
 	if (r < 0)
 		return r;
 	k->has_loop = ecap_trial_loop();
-	r = load_shared(k);
+	r = load_shared(k, opts->ring_bytes);
 	if (r < 0)
 		return ecap_err_r(r, "cannot load the BPF programs (-d shows the kernel's reason)");
 	r = fill_rows(k);

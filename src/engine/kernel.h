@@ -30,6 +30,7 @@ enum ecap_kernel_prog {
 /* Filters: an empty set does not filter. Borrowed. */
 struct ecap_kernel_opts {
 	enum ecap_rung rung; /* ECAP_RUNG_AUTO: the best that works */
+	uint32_t ring_bytes; /* 0: the default; rounded up to a power of two */
 	const uint32_t *pids;
 	size_t n_pids;
 	const uint32_t *uids;

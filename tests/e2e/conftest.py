@@ -5,10 +5,12 @@ ECAPTURE_BIN         the program (default build/ecapture)
 ECAPTURE_PEER        our TLS peer (default build/tests/peers/tls_peer)
 ECAPTURE_RUNGS       which ways to attach exist here (default multi,perf)
 ECAPTURE_TIME_SCALE  stretches every deadline (default 1)
+ECAPTURE_ARGS        options for every run, e.g. a larger buffer for a slow build (default none)
 """
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from lib.ecapture import Ecapture
 from lib.process import Player
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "scripts"))  # aptroot
 RUNGS = os.environ.get("ECAPTURE_RUNGS", "multi,perf").split(",")
 
 

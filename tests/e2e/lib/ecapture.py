@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program under test as a process."""
 
+import os
+import shlex
 import signal
 import subprocess
 
@@ -8,6 +10,7 @@ from lib import kernel, wait
 from lib.capture import Capture
 
 CAPTURING = "ecapture: capturing"
+EXTRA_ARGS = shlex.split(os.environ.get("ECAPTURE_ARGS", ""))
 START_S = 30
 STOP_S = 60
 
@@ -21,7 +24,7 @@ class Ecapture:
         self._validator = validator
         outputs = [f"json={self.json}"] if outputs is None else outputs
         flags = [part for output in outputs for part in ("-o", str(output))]
-        self.command = [str(binary), "tls", *flags, *map(str, args)]
+        self.command = [str(binary), "tls", *EXTRA_ARGS, *flags, *map(str, args)]
         with open(self.stdout, "wb") as stdout:
             self.process = subprocess.Popen(
                 self.command,
