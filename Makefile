@@ -38,6 +38,7 @@ build-asan/build.ninja:
 	$(SETUP) -Db_sanitize=address,undefined build-asan || $(HINT)
 
 asan: build-asan/build.ninja
+	$(AS_USER) $(NINJA) -C build-asan
 	$(AS_USER) $(MESON) test -C build-asan --print-errorlogs --suite unit --suite abi
 
 deps:

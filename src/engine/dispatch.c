@@ -83,6 +83,12 @@ static void facts_free(void *p)
 	free(facts);
 }
 
+/* A pid or tid of a record; outside our pid namespace the number means nothing here: 0. */
+static uint32_t shown_id(const struct ecap_event_hdr *hdr, uint32_t id)
+{
+	return hdr->flags & ECAP_EVF_FOREIGN_PID ? 0 : id;
+}
+
 /*
  * Note what /proc says of the process, unless it has ended or become another program meanwhile:
  * then what we read may belong to that.
@@ -95,7 +101,7 @@ static struct facts *facts_read(const struct ecap_dispatch *d, const struct ecap
 
 	if (!facts)
 		return NULL;
-	facts->pid = hdr->tgid;
+	facts->pid = shown_id(hdr, hdr->tgid);
 	memcpy(facts->comm, hdr->comm, ECAP_COMM_LEN);
 	if ((hdr->flags & ECAP_EVF_FOREIGN_PID) ||
 	    ecap_process_facts_read((pid_t)hdr->tgid, &now) < 0 ||
@@ -209,11 +215,11 @@ static void describe(const struct ecap_dispatch *d, const struct ecap_event_hdr 
 {
 	describe_process(d, process, ret);
 	memcpy(ret->comm, hdr->comm, ECAP_COMM_LEN); /* the thread's, by now */
-	ret->process.pid = hdr->tgid;
+	ret->process.pid = shown_id(hdr, hdr->tgid);
 	ret->process.comm = ret->comm;
 	ret->ev.process = &ret->process;
 	ret->ev.ts_ns = ecap_clock_to_realtime(&d->clock, hdr->ts_ns);
-	ret->ev.tid = hdr->tid;
+	ret->ev.tid = shown_id(hdr, hdr->tid);
 }
 
 static void describe_with_uid(const struct ecap_dispatch *d, const struct ecap_event_hdr *hdr,

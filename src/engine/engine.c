@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine/attacher.h"
 #include "engine/dest.h"
@@ -22,6 +23,9 @@
 #include "engine/summary.h"
 
 #define MAX_OUTPUTS 16
+
+/* timeout(1) and others send a signal to the process and to its group: that is one request. */
+#define SAME_SIGNAL_NS 500000000u
 
 enum phase {
 	PHASE_STARTING,	 /* the attacher looks for targets and hooks them */
@@ -34,6 +38,7 @@ enum phase {
 struct engine {
 	const struct ecap_engine_opts *opts;
 	enum phase phase;
+	uint64_t signal_ns; /* when the first signal came, 0: none did */
 	int result;    /* 0, or the negative errno that ended the run */
 	bool captured; /* the start line was shown: a summary follows */
 
@@ -62,17 +67,20 @@ static void stop(struct engine *e, int result)
 	ecap_attacher_end(e->attacher);
 }
 
+/* The first signal stops in order, a later one at once. */
 static void on_signal(struct engine *e)
 {
 	struct signalfd_siginfo info;
+	uint64_t now = ecap_clock_now();
 
 	while (read(e->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (e->phase >= PHASE_UNHOOKING) {
-			ecap_warn(
-				"ended at once, as a second signal asked; output may be incomplete");
+		if (!e->signal_ns) {
+			e->signal_ns = now;
+			stop(e, 0);
+		} else if (now - e->signal_ns > SAME_SIGNAL_NS) {
+			ecap_warn("a second signal: ended at once, output may be incomplete");
 			_exit(EXIT_FAILURE);
 		}
-		stop(e, 0);
 	}
 }
 

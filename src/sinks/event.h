@@ -25,7 +25,7 @@ enum ecap_out_dir {
 
 /* A process as noted while it lived. comm and exe are bytes of any kind, not always UTF-8. */
 struct ecap_out_process {
-	uint32_t pid;
+	uint32_t pid; /* 0: not known, it is in no pid namespace that we see */
 	uint32_t ppid;
 	uint32_t uid;
 	bool has_ppid;

@@ -50,7 +50,7 @@ static void put_common(struct ecap_json *w, const struct ecap_out_event *ev)
 	put_string(w, "type", types[ev->type]);
 	put_string(w, "ts", ts);
 	put_string(w, "host", ev->host);
-	put_known(w, "pid", process->pid, ev->process);
+	put_known(w, "pid", process->pid, process->pid);
 	put_known(w, "tid", ev->tid, ev->tid);
 	put_known(w, "ppid", process->ppid, process->has_ppid);
 	put_known(w, "uid", process->uid, process->has_uid);

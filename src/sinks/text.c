@@ -111,7 +111,8 @@ static void put_origin(struct ecap_buf *out, const struct ecap_out_event *ev)
 	ecap_buf_putc(out, ' ');
 	if (ev->process->comm)
 		put_name(out, ev->process->comm);
-	ecap_buf_printf(out, "[%" PRIu32 "]", ev->process->pid);
+	if (ev->process->pid)
+		ecap_buf_printf(out, "[%" PRIu32 "]", ev->process->pid);
 }
 
 static void put_dir(struct ecap_buf *out, enum ecap_out_dir dir)

@@ -2,13 +2,13 @@
 """Who is captured: users and libraries (processes are filtered in every other test)."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
 from lib import web
 from lib.capture import assert_same
 from lib.control import assert_would_fail
+from lib.peer import library_of
 from lib.process import NOBODY, as_nobody
 
 SIZE = 5000
@@ -51,14 +51,6 @@ def test_library_of_our_choice(ecapture, peer, player, peer_binary, tmp_path):
     assert_same(capture, reports[0])
     assert_would_fail(assert_same, capture, reports[1])
     assert {conn.pid for conn in capture.connections.values()} == {ours.pid}
-
-
-def library_of(pid):
-    """The libssl that a process has mapped."""
-    with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps:
-        paths = {line.split()[-1] for line in maps if "/libssl" in line}
-    assert len(paths) == 1, paths
-    return Path(paths.pop())
 
 
 def test_user_of_a_process(ecapture, peer):

@@ -5,32 +5,22 @@ import signal
 
 import pytest
 
-from lib.capture import assert_same, assert_same_calls
+from lib.capture import assert_same
 from lib.control import assert_would_fail
+from lib.peer import captured, check, check_functions
 
 BIG = 256 * 1024
 SCENARIOS = pytest.mark.parametrize(
     "scenario", [pytest.param("write", id="a02"), pytest.param("nonblock", id="a03")]
 )
-FNS = {
-    "send": {"SSL_write", "SSL_write_ex", "SSL_write_early_data"},
-    "recv": {"SSL_read", "SSL_read_ex", "SSL_peek", "SSL_peek_ex", "SSL_read_early_data"},
-}
 
 
 def played(ecapture, peer, *args, rung=None):
     """Capture one peer with -p; returns the capture and the peer's account."""
     actor = peer(*args)
-    run = ecapture("-p", actor.pid, rung=rung)
-    report = actor.play(120)
-    capture = run.finish()
+    capture, report = captured(ecapture, actor, "-p", actor.pid, rung=rung)
     assert {conn.pid for conn in capture.connections.values()} <= {actor.pid}
     return capture, report
-
-
-def check(capture, report):
-    assert_same(capture, report)
-    assert_same_calls(capture, report)
 
 
 def test_a02_write_sizes(ecapture, peer, rung):
@@ -88,10 +78,7 @@ def test_every_function(ecapture, peer, rung):
     """Each function that moves plaintext; what a peek showed first is not counted again."""
     capture, report = played(ecapture, peer, "every", rung=rung)
     check(capture, report)
-    ex2 = {"SSL_write_ex2"} if report["write_ex2"] else set()
-    conns = capture.of(report["pid"])
-    assert set().union(*(conn.send.fns for conn in conns)) == FNS["send"] | ex2
-    assert set().union(*(conn.recv.fns for conn in conns)) == FNS["recv"]
+    check_functions(capture, report)
 
 
 def test_partial_writes(ecapture, peer, rung):

@@ -22,6 +22,7 @@
 
 static const struct ecap_out_process curl = { .pid = 4711, .comm = "curl" };
 static const struct ecap_out_process unnamed = { .pid = 4711 };
+static const struct ecap_out_process foreign = { .comm = "curl" };
 static const struct ecap_out_process hostile = { .pid = 1, .comm = "\x1b[2J\n\xe2\x80\xae\xff\\" };
 
 static int use_utc(void **state)
@@ -78,6 +79,10 @@ static void writes_headers(void **state)
 		{
 			.ev = { .process = &unnamed, .dir = ECAP_OUT_RECV },
 			.want = "03:04:05.123 [4711] recv, 0 bytes\n\n",
+		},
+		{
+			.ev = { .process = &foreign, .dir = ECAP_OUT_RECV },
+			.want = "03:04:05.123 curl recv, 0 bytes\n\n",
 		},
 		{
 			.ev = {

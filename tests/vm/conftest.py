@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of the tests in virtual machines (scripts/vm).
+"""Fixtures of the tests in virtual machines (scripts/vm), and of what fetches their kernels.
 
 ECAPTURE_STATIC      the program, statically linked (default build-static/ecapture)
 ECAPTURE_PEER        our TLS peer (default build/tests/peers/tls_peer)
@@ -11,13 +11,16 @@ A machine that can not be had is a skipped test, in CI a failure.
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-VM = ROOT / "scripts" / "vm"
+SCRIPTS = ROOT / "scripts"
+VM = SCRIPTS / "vm"
+sys.path.append(str(SCRIPTS))  # aptroot
 KERNELS = os.environ.get("ECAPTURE_VM_KERNELS", "5.10").split(",")
 UNAVAILABLE = 77
 

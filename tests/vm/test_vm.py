@@ -48,6 +48,7 @@ def guest_without_btf(boot, kernel, canary_files):
         "/src/ecapture": built("ECAPTURE_STATIC", "build-static/ecapture"),
         "/src/tls_peer": built("ECAPTURE_PEER", "build/tests/peers/tls_peer"),
         "/src/tests/e2e": ROOT / "tests" / "e2e",
+        "/src/scripts/aptroot.py": ROOT / "scripts" / "aptroot.py",
     }
     e2e = E2E.format(rungs=RUNGS[kernel], scale=TIME_SCALE)
     return boot(LOOK + e2e, files, ["--no-btf"])
