@@ -409,32 +409,11 @@ int handle_ref(struct pt_regs *ctx)
 	return 0;
 }
 
-/* A reference was given back; the last one ends both streams. */
-SEC("uprobe")
-int handle_free(struct pt_regs *ctx)
-{
-	struct ecap_settings *set = ecap_settings_get();
-	struct ecap_stream_key key = {};
-	struct ecap_stream *stream;
-	struct ecap_task task;
-
-	if (!set || !ecap_task_wanted(set, &task) || !handle_key(ctx, set, &task, &key))
-		return 0;
-	stream = bpf_map_lookup_elem(&ecap_streams, &key);
-	if (!stream)
-		return 0;
-	if (stream->refs) {
-		stream->refs--;
-		return 0;
-	}
-	ecap_emit_conn_end(set, &task, &key, stream);
-	bpf_map_delete_elem(&ecap_streams, &key);
-	return 0;
-}
-
-/* The handle is made ready for another connection: its streams end, its references stay. */
-SEC("uprobe")
-int handle_clear(struct pt_regs *ctx)
+/*
+ * One owner lets go of the handle, or (@clear) it is made ready for another connection. Its
+ * streams end with the last owner; after a clear the owners are the same.
+ */
+static __always_inline int handle_end(struct pt_regs *ctx, int clear)
 {
 	struct ecap_settings *set = ecap_settings_get();
 	struct ecap_stream_key key = {};
@@ -447,9 +426,29 @@ int handle_clear(struct pt_regs *ctx)
 	stream = bpf_map_lookup_elem(&ecap_streams, &key);
 	if (!stream)
 		return 0;
+	if (!clear && stream->refs) {
+		stream->refs--;
+		return 0;
+	}
 	ecap_emit_conn_end(set, &task, &key, stream);
+	if (!clear) {
+		bpf_map_delete_elem(&ecap_streams, &key);
+		return 0;
+	}
 	fresh.refs = stream->refs;
 	fresh.born_ns = bpf_ktime_get_ns();
 	bpf_map_update_elem(&ecap_streams, &key, &fresh, BPF_EXIST);
 	return 0;
+}
+
+SEC("uprobe")
+int handle_free(struct pt_regs *ctx)
+{
+	return handle_end(ctx, 0);
+}
+
+SEC("uprobe")
+int handle_clear(struct pt_regs *ctx)
+{
+	return handle_end(ctx, 1);
 }
