@@ -171,9 +171,9 @@ static const struct ecap_opt opts[] = {
 		.type = ECAP_OPT_CALLBACK,
 		.parse = parse_ring,
 		.arg = "SIZE",
-		.help = "Size of the buffer between the kernel and ecapture, in KiB or with K, M, G; "
-			"rounded up to a power of two. Larger holds longer bursts. The default is "
-			"32M.",
+		.help = "Size of the buffer between the kernel and ecapture, in KiB or with K, M, "
+			"G; rounded up to a power of two. Larger holds longer bursts. The default "
+			"is 32M.",
 		AT(ring_bytes),
 	},
 	{

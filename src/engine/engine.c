@@ -39,8 +39,8 @@ struct engine {
 	const struct ecap_engine_opts *opts;
 	enum phase phase;
 	uint64_t signal_ns; /* when the first signal came, 0: none did */
-	int result;    /* 0, or the negative errno that ended the run */
-	bool captured; /* the start line was shown: a summary follows */
+	int result;	    /* 0, or the negative errno that ended the run */
+	bool captured;	    /* the start line was shown: a summary follows */
 
 	int epoll_fd;
 	int signal_fd;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a fuzz target over a corpus where there is no libFuzzer: as a unit test, with any compiler. */
+/* Runs a fuzz target over its corpus without libFuzzer: as a unit test, with any compiler. */
 #include "fuzz.h"
 
 #include <dirent.h>
