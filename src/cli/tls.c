@@ -79,7 +79,7 @@ static int parse_uids(const char *arg, void *dest, struct ecap_opt_error *err)
 static int parse_attach(const char *arg, void *dest, struct ecap_opt_error *err)
 {
 	if (ecap_rung_parse(arg, dest) < 0)
-		return ecap_opt_fail(err, "'%s' is none of auto, multi and perf", arg);
+		return ecap_opt_fail(err, "'%s' is none of auto, multi, perf-cookie and perf", arg);
 	return 0;
 }
 
@@ -161,9 +161,10 @@ static const struct ecap_opt opts[] = {
 		.type = ECAP_OPT_CALLBACK,
 		.parse = parse_attach,
 		.arg = "HOW",
-		.help = "Attach hooks as multi (one uprobe multi link for many, Linux 6.6) or "
-			"perf (a perf event each), and fail if the kernel does not give it. "
-			"auto, the default, takes the first that works.",
+		.help = "Attach hooks as multi (one uprobe multi link for many, Linux 6.6), "
+			"perf-cookie (a perf event each, Linux 5.15) or perf (the same on older "
+			"kernels), and fail if the kernel does not give it. auto, the default, "
+			"takes the first that works.",
 		AT(rung),
 	},
 	{

@@ -78,7 +78,7 @@ static int attach_multi(struct ecap_kernel *k, const char *path, const struct st
 	return take_link(a, bpf_program__attach_uprobe_multi(prog, -1, path, NULL, &opts));
 }
 
-/* Perf events: a link and a program instance for each place. */
+/* Perf events: a link for each place; without cookies a program instance for each row, too. */
 static int attach_perf(struct ecap_kernel *k, const char *path, const struct step *step,
 		       const struct ecap_place *places, size_t n, struct ecap_attachment *a)
 {
@@ -88,6 +88,8 @@ static int attach_perf(struct ecap_kernel *k, const char *path, const struct ste
 
 	for (size_t i = 0; !r && i < n; i++) {
 		r = ecap_kernel_get_program(k, step->prog, places[i].row, &prog);
+		opts.bpf_cookie =
+			ecap_kernel_get_rung(k) == ECAP_RUNG_PERF_COOKIE ? places[i].row : 0;
 		if (!r)
 			r = take_link(a, bpf_program__attach_uprobe_opts(
 						 prog, -1, path, places[i].file_off, &opts));

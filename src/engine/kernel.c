@@ -21,7 +21,7 @@
 struct ecap_kernel {
 	enum ecap_rung rung;
 	bool has_loop;
-	struct calls_bpf *shared; /* owns the maps; on multi its programs serve all rows */
+	struct calls_bpf *shared; /* owns the maps; with cookies its programs serve all rows */
 	struct lifecycle_bpf *lifecycle;
 	struct calls_bpf
 		*rows[ECAP_MAX_ROWS];	/* on perf: an instance per row, NULL: not used yet */
@@ -121,7 +121,7 @@ static int load_shared(struct ecap_kernel *k, uint32_t ring_bytes)
 	bool wanted[ECAP_PROG_COUNT];
 
 	for (int i = 0; i < ECAP_PROG_COUNT; i++)
-		wanted[i] = k->rung == ECAP_RUNG_MULTI;
+		wanted[i] = k->rung != ECAP_RUNG_PERF;
 	k->shared = calls_bpf__open();
 	if (!k->shared)
 		return ecap_err_r(errno, "cannot open the BPF object");
@@ -174,10 +174,8 @@ static int load_row(struct ecap_kernel *k, uint32_t row)
 /* --------------------------------------------------------------------------- choosing the rung */
 
 /* Evidence for a refusal that is a matter of rights. */
-static void explain_refusal(int r)
+static void explain_refusal(void)
 {
-	if (r != -EPERM && r != -EACCES)
-		return;
 	if (geteuid() != 0)
 		ecap_err("cannot load BPF programs as uid %u: run it as root, e.g. with sudo",
 			 geteuid());
@@ -186,10 +184,29 @@ static void explain_refusal(int r)
 			 "withholds CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN)");
 }
 
-static int choose_rung(struct ecap_kernel *k, enum ecap_rung wanted)
+/* No rung was found: say why, as far as the last one tells. */
+static int refuse_rungs(enum ecap_rung wanted, int r)
 {
 	char why[128];
-	int r = -ENOTSUP;
+
+	if (r == -EPERM || r == -EACCES)
+		explain_refusal();
+	else if (wanted != ECAP_RUNG_AUTO)
+		ecap_err(
+			"--attach=%s does not work on this kernel: %s; leave it out to use what does",
+			ecap_rung_name(wanted), ecap_strerror(r, why, sizeof(why)));
+	else
+		ecap_err("this kernel takes no uprobes from us: %s; Linux 5.10 or newer with "
+			 "CONFIG_UPROBES and CONFIG_BPF_SYSCALL is needed (-d shows details)",
+			 ecap_strerror(r, why, sizeof(why)));
+	return r;
+}
+
+/* Find the best rung that works, and say why it is not a better one. */
+static int choose_rung(struct ecap_kernel *k, enum ecap_rung wanted)
+{
+	int best_refused = 0, r = -ENOTSUP;
+	char why[128];
 
 	for (int i = 0; i < ECAP_RUNG_COUNT; i++) {
 		enum ecap_rung rung = (enum ecap_rung)i;
@@ -199,22 +216,18 @@ static int choose_rung(struct ecap_kernel *k, enum ecap_rung wanted)
 		r = ecap_trial_rung(rung);
 		if (!r) {
 			k->rung = rung;
+			if (best_refused)
+				ecap_info("attach=%s, because %s does not work here: %s",
+					  ecap_rung_name(rung), ecap_rung_name(ECAP_RUNG_MULTI),
+					  ecap_strerror(best_refused, why, sizeof(why)));
 			return 0;
 		}
+		if (!best_refused)
+			best_refused = r;
 		ecap_debug("attach=%s does not work here: %s", ecap_rung_name(rung),
 			   ecap_strerror(r, why, sizeof(why)));
 	}
-	if (r == -EPERM || r == -EACCES)
-		explain_refusal(r);
-	else if (wanted != ECAP_RUNG_AUTO)
-		ecap_err("--attach=%s does not work on this kernel: %s; leave it out to use "
-			 "what does",
-			 ecap_rung_name(wanted), ecap_strerror(r, why, sizeof(why)));
-	else
-		ecap_err("this kernel takes no uprobes from us: %s; Linux 5.10 or newer with "
-			 "CONFIG_UPROBES and CONFIG_BPF_SYSCALL is needed (-d shows details)",
-			 ecap_strerror(r, why, sizeof(why)));
-	return r;
+	return refuse_rungs(wanted, r);
 }
 
 /* --------------------------------------------------------------------------- rows and settings */
@@ -324,7 +337,7 @@ int ecap_kernel_get_program(struct ecap_kernel *k, enum ecap_kernel_prog prog, u
 	const struct calls_bpf *skel = k->shared;
 	int r;
 
-	if (k->rung != ECAP_RUNG_MULTI) {
+	if (k->rung == ECAP_RUNG_PERF) {
 		r = k->rows[row] ? 0 : load_row(k, row);
 		if (r < 0)
 			return r;

@@ -16,6 +16,7 @@
 
 static const char *const rung_names[] = {
 	[ECAP_RUNG_MULTI] = "multi",
+	[ECAP_RUNG_PERF_COOKIE] = "perf-cookie",
 	[ECAP_RUNG_PERF] = "perf",
 	[ECAP_RUNG_AUTO] = "auto",
 };
@@ -72,7 +73,7 @@ static uint64_t trial_target_offset(void)
 	return own.file_off;
 }
 
-static int trial_attach(enum ecap_rung rung, const struct trial_bpf *skel, struct bpf_link **ret)
+static int trial_attach(enum ecap_rung rung, const struct bpf_program *prog, struct bpf_link **ret)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, one);
 	LIBBPF_OPTS(bpf_uprobe_multi_opts, multi);
@@ -83,42 +84,46 @@ static int trial_attach(enum ecap_rung rung, const struct trial_bpf *skel, struc
 		multi.offsets = &off;
 		multi.cookies = &cookie;
 		multi.cnt = 1;
-		*ret = bpf_program__attach_uprobe_multi(skel->progs.trial_cookie, -1,
-							"/proc/self/exe", NULL, &multi);
+		*ret = bpf_program__attach_uprobe_multi(prog, -1, "/proc/self/exe", NULL, &multi);
 	} else {
-		*ret = bpf_program__attach_uprobe_opts(skel->progs.trial_plain, -1,
-						       "/proc/self/exe", off, &one);
+		one.bpf_cookie = rung == ECAP_RUNG_PERF_COOKIE ? cookie : 0;
+		*ret = bpf_program__attach_uprobe_opts(prog, -1, "/proc/self/exe", off, &one);
 	}
 	return *ret ? 0 : -errno;
 }
 
-static int trial_open(const char *only, struct trial_bpf **ret)
+/* Open the object with one program of it, to be loaded by the caller. */
+static int trial_open(const char *only, struct trial_bpf **ret, struct bpf_program **ret_prog)
 {
 	struct trial_bpf *skel = trial_bpf__open();
 	struct bpf_program *prog;
 
 	if (!skel)
 		return -errno;
-	bpf_object__for_each_program(prog, skel->obj)
-		(void)bpf_program__set_autoload(prog, strcmp(bpf_program__name(prog), only) == 0);
+	bpf_object__for_each_program(prog, skel->obj) {
+		bool wanted = strcmp(bpf_program__name(prog), only) == 0;
+
+		(void)bpf_program__set_autoload(prog, wanted);
+		if (wanted)
+			*ret_prog = prog;
+	}
 	*ret = skel;
 	return 0;
 }
 
-static int trial_run(enum ecap_rung rung, struct trial_bpf *skel)
+static int trial_run(enum ecap_rung rung, struct trial_bpf *skel, struct bpf_program *prog)
 {
 	struct bpf_link *link = NULL;
-	__u64 seen = 0, want = rung == ECAP_RUNG_MULTI ? TRIAL_COOKIE : 1;
+	__u64 seen = 0, want = rung == ECAP_RUNG_PERF ? 1 : TRIAL_COOKIE;
 	__u32 zero = 0;
 	int r;
 
 	if (rung == ECAP_RUNG_MULTI)
-		(void)bpf_program__set_expected_attach_type(skel->progs.trial_cookie,
-							    BPF_TRACE_UPROBE_MULTI);
+		(void)bpf_program__set_expected_attach_type(prog, BPF_TRACE_UPROBE_MULTI);
 	r = trial_bpf__load(skel);
 	if (r < 0)
 		return r;
-	r = trial_attach(rung, skel, &link);
+	r = trial_attach(rung, prog, &link);
 	if (r < 0)
 		return r;
 	trial_target();
@@ -132,22 +137,25 @@ static int trial_run(enum ecap_rung rung, struct trial_bpf *skel)
 
 int ecap_trial_rung(enum ecap_rung rung)
 {
+	const char *name = rung == ECAP_RUNG_PERF ? "trial_plain" : "trial_cookie";
+	struct bpf_program *prog = NULL;
 	struct trial_bpf *skel = NULL;
-	int r = trial_open(rung == ECAP_RUNG_MULTI ? "trial_cookie" : "trial_plain", &skel);
+	int r = trial_open(name, &skel, &prog);
 
 	if (r < 0)
 		return r;
-	r = trial_run(rung, skel);
+	r = trial_run(rung, skel, prog);
 	trial_bpf__destroy(skel);
 	return r;
 }
 
 bool ecap_trial_loop(void)
 {
+	struct bpf_program *prog = NULL;
 	struct trial_bpf *skel = NULL;
 	bool loads;
 
-	if (trial_open("trial_loop", &skel) < 0)
+	if (trial_open("trial_loop", &skel, &prog) < 0)
 		return false;
 	loads = trial_bpf__load(skel) == 0;
 	trial_bpf__destroy(skel);

@@ -5,21 +5,22 @@
 
 /* How uprobes are attached, best first. Text mode needs one of them. */
 enum ecap_rung {
-	ECAP_RUNG_MULTI, /* uprobe_multi links with cookies (6.6) */
-	ECAP_RUNG_PERF,	 /* one perf event each, without cookies: one program instance per row */
+	ECAP_RUNG_MULTI,       /* uprobe multi links: one for many places, with cookies (6.6) */
+	ECAP_RUNG_PERF_COOKIE, /* a perf event for each place, with a cookie (5.15) */
+	ECAP_RUNG_PERF,	       /* without cookies: a program instance per row */
 	ECAP_RUNG_COUNT,
 	ECAP_RUNG_AUTO = ECAP_RUNG_COUNT,
 };
 
-/* "multi", "perf"; "auto". */
+/* "multi", "perf-cookie", "perf"; "auto". */
 const char *ecap_rung_name(enum ecap_rung rung);
 /* The rung called @name, or -EINVAL. */
 int ecap_rung_parse(const char *name, enum ecap_rung *ret);
 
 /*
  * Try @rung: load a throw-away program, attach it to a function of ours, call that, and look
- * whether the program ran (and, on multi, saw its cookie). 0, or the negative errno of the step
- * that failed; -ENODATA: all went well but the program did not run.
+ * whether the program ran and saw its cookie, if the rung has them. 0, or the negative errno of
+ * the step that failed; -ENODATA: all went well but the program did not run.
  */
 int ecap_trial_rung(enum ecap_rung rung);
 

@@ -3,7 +3,7 @@
 
 ECAPTURE_BIN         the program (default build/ecapture)
 ECAPTURE_PEER        our TLS peer (default build/tests/peers/tls_peer)
-ECAPTURE_RUNGS       which ways to attach exist here (default multi,perf)
+ECAPTURE_RUNGS       which ways to attach exist here (default multi,perf-cookie,perf)
 ECAPTURE_TIME_SCALE  stretches every deadline (default 1)
 ECAPTURE_ARGS        options for every run, e.g. a larger buffer for a slow build (default none)
 """
@@ -22,7 +22,7 @@ from lib.process import Player
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))  # aptroot
-RUNGS = os.environ.get("ECAPTURE_RUNGS", "multi,perf").split(",")
+RUNGS = os.environ.get("ECAPTURE_RUNGS", "multi,perf-cookie,perf").split(",")
 
 
 def pytest_collection_modifyitems(items):

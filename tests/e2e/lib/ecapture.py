@@ -39,7 +39,7 @@ class Ecapture:
         """Wait until it captures; then the start line and the kernel name the same rung."""
         line = self.err.wait_for(lambda text: text.startswith(CAPTURING), START_S, CAPTURING)
         if rung:
-            assert rung in line, f"{rung} was asked for: {line}"
+            assert line.endswith(f"attach={rung}"), f"{rung} was asked for: {line}"
             kernel.assert_rung(self.pid, rung)
         return self
 

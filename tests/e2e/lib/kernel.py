@@ -9,7 +9,7 @@ from pathlib import Path
 from lib import wait
 
 KINDS = ("prog", "map", "link")
-LINK_TYPE = {"multi": "uprobe_multi", "perf": "perf_event"}
+LINK_TYPE = {"multi": "uprobe_multi", "perf-cookie": "perf_event", "perf": "perf_event"}
 GONE_WITHIN_S = 5
 
 
