@@ -33,13 +33,12 @@ enum ecap_loss_reason {
 	ECAP_LOSS_NONE = 0,
 	ECAP_LOSS_RING_FULL = 1,      /* the reader did not keep up */
 	ECAP_LOSS_THREADS_FULL = 2,   /* no room to remember a call of one more thread */
-	ECAP_LOSS_NESTING = 3,	      /* calls nested deeper than we remember */
+	ECAP_LOSS_NESTING = 3,	      /* more calls under way in one thread than we remember */
 	ECAP_LOSS_STREAMS_FULL = 4,   /* no room for one more connection */
 	ECAP_LOSS_PAGE_FAULT = 5,     /* the buffer was not resident */
-	ECAP_LOSS_CALL_TOO_LARGE = 6, /* more than ECAP_CALL_CHUNKS chunks in one call */
+	ECAP_LOSS_CALL_TOO_LARGE = 6, /* more chunks in one call than BPF may loop */
 	ECAP_LOSS_MID_CALL = 7,	      /* the call began before its entry was hooked */
-	ECAP_LOSS_ABANDONED = 8,      /* a call was left without returning (longjmp) */
-	ECAP_LOSS_REASON_COUNT = 9,
+	ECAP_LOSS_REASON_COUNT = 8,
 };
 
 struct ecap_event_hdr {

@@ -56,7 +56,10 @@ struct ecap_proc {
 	__u32 leader_gone; /* the process ends with the last of them */
 };
 
-/* The calls that a thread is in. A deeper nesting is counted as ECAP_LOSS_NESTING. */
+/*
+ * The calls that a thread is in, or has left without returning (longjmp, exceptions): BPF can not
+ * tell the two apart, so nothing is withheld because of a call that looks open.
+ */
 #define ECAP_MAX_NESTED 8
 
 struct ecap_call {
@@ -64,17 +67,16 @@ struct ecap_call {
 	__u64 handle;
 	__u64 buf;
 	__u64 aux;     /* the argument that len_from needs */
-	__u64 covered; /* bytes of calls nested in this one, shown by this one's return */
+	__u64 covered; /* bytes of it that calls nested in it have shown already */
 	__u16 row;
 	__u8 dir;
-	__u8 nested; /* inside a call of the same handle and direction, which shows the bytes */
-	__u8 pad[4];
+	__u8 pad[5];
 };
 
 struct ecap_thread {
 	__u64 incarnation;
-	__u32 overflow; /* calls under way that found no slot */
-	__u32 pad;
+	__u32 next_evicted; /* which slot goes when all are taken */
+	__u32 n_evicted;    /* calls whose slot went before they returned */
 	struct ecap_call calls[ECAP_MAX_NESTED];
 };
 
@@ -88,18 +90,24 @@ struct ecap_stream {
 	__u64 born_ns;
 	__u64 off[ECAP_DIR_COUNT];  /* bytes that the program has sent or consumed */
 	__u64 seen[ECAP_DIR_COUNT]; /* bytes that records showed: ahead of off after a peek */
+	/*
+	 * A call of row prepaid_row failed after a call nested in it had shown so many bytes; when
+	 * it is called again and succeeds, they are part of what it reports.
+	 */
+	__u64 prepaid[ECAP_DIR_COUNT];
 	__u32 gap_calls[ECAP_DIR_COUNT];
+	__u16 prepaid_row[ECAP_DIR_COUNT];
 	__u8 gap_reason[ECAP_DIR_COUNT];
-	__u8 pad[2];
+	__u8 pad[6];
 	__u32 refs; /* references taken beyond the first: that many frees do not end it */
 };
 
 /* --------------------------------------------------------------------------- counters, per CPU */
 
 enum ecap_counter {
-	ECAP_CTR_CALLS = 0, /* calls that transferred something */
-	ECAP_CTR_BYTES = 1,
-	ECAP_CTR_LOST_CALLS = 2, /* + enum ecap_loss_reason; a call in pieces may count twice */
+	ECAP_CTR_CALLS = 0, /* calls of which at least a part was sent */
+	ECAP_CTR_LOST_CALLS =
+		1, /* + enum ecap_loss_reason: calls of which at least a part was not */
 	ECAP_CTR_LOST_BYTES = ECAP_CTR_LOST_CALLS + ECAP_LOSS_REASON_COUNT,
 	/* records of starts and ends that found the ring full; they carry no plaintext */
 	ECAP_CTR_LOST_ENDS = ECAP_CTR_LOST_BYTES + ECAP_LOSS_REASON_COUNT,
@@ -112,4 +120,4 @@ ECAP_ABI_SIZE(struct ecap_proc, 16);
 ECAP_ABI_SIZE(struct ecap_call, 48);
 ECAP_ABI_SIZE(struct ecap_thread, 400);
 ECAP_ABI_SIZE(struct ecap_stream_key, 16);
-ECAP_ABI_SIZE(struct ecap_stream, 56);
+ECAP_ABI_SIZE(struct ecap_stream, 80);

@@ -121,41 +121,36 @@ static __always_inline struct ecap_stream *stream_get(const struct ecap_stream_k
 }
 
 /*
- * A slot whose call never returned (longjmp, exception) is used again. Bytes of calls nested in
- * it waited for its return: nobody shows them any more, so they are a gap.
+ * A slot for a call that begins. The same call at the same stack address never returned the last
+ * time (longjmp, exceptions): its slot is used again. With all slots taken one of them goes; if
+ * its call does return, that is counted.
  */
-static __always_inline void slot_abandon(struct ecap_thread *thread, struct ecap_call *slot)
+static __always_inline struct ecap_call *slot_take(struct ecap_thread *thread, __u64 sp, __u32 row)
 {
-	struct ecap_stream_key key = {
-		.incarnation = thread->incarnation,
-		.handle = slot->handle,
-	};
-	struct ecap_stream *stream;
-	__u32 dir = slot->dir & 1;
+	struct ecap_call *c, *slot = NULL;
 
-	if (!slot->covered)
-		return;
-	ecap_count_loss(ECAP_LOSS_ABANDONED, 1, slot->covered);
-	stream = bpf_map_lookup_elem(&ecap_streams, &key);
-	if (!stream)
-		return;
-	stream->off[dir] += slot->covered;
-	stream->seen[dir] = stream->off[dir];
-	stream->gap_reason[dir] = ECAP_LOSS_ABANDONED;
-	stream->gap_calls[dir] += 1;
+	for (int i = 0; i < ECAP_MAX_NESTED; i++) {
+		c = &thread->calls[i];
+		if (c->sp == sp && c->row == row)
+			return c;
+		if (!c->sp)
+			slot = c;
+	}
+	if (slot)
+		return slot;
+	thread->n_evicted++;
+	return &thread->calls[thread->next_evicted++ & (ECAP_MAX_NESTED - 1)];
 }
 
 SEC("uprobe")
 int call_entry(struct pt_regs *ctx)
 {
 	struct ecap_settings *set = ecap_settings_get();
-	struct ecap_call *slot = NULL, *c;
 	struct ecap_thread *thread;
+	struct ecap_call *slot;
 	struct ecap_task task;
 	struct ecap_row *row;
 	__u32 row_no = row_number(ctx);
-	__u64 sp = PT_REGS_SP(ctx), handle;
-	__u8 nested = 0;
 
 	if (!set || !ecap_task_wanted(set, &task))
 		return 0;
@@ -168,33 +163,14 @@ int call_entry(struct pt_regs *ctx)
 		return 0;
 	}
 
-	handle = argument(ctx, row->handle);
-	for (int i = 0; i < ECAP_MAX_NESTED; i++) {
-		c = &thread->calls[i];
-		if (!c->sp) {
-			if (!slot)
-				slot = c;
-		} else if (c->sp == sp && c->row == row_no) {
-			slot_abandon(thread, c);
-			c->sp = 0;
-			slot = c;
-		} else if (c->handle == handle && c->dir == row->dir) {
-			nested = 1;
-		}
-	}
-	if (!slot) {
-		thread->overflow++;
-		return 0;
-	}
-
-	slot->sp = sp;
-	slot->handle = handle;
+	slot = slot_take(thread, PT_REGS_SP(ctx), row_no);
+	slot->sp = PT_REGS_SP(ctx);
+	slot->handle = argument(ctx, row->handle);
 	slot->buf = argument(ctx, row->buf);
 	slot->aux = argument(ctx, row->len_arg);
 	slot->covered = 0;
 	slot->row = row_no;
 	slot->dir = row->dir;
-	slot->nested = nested;
 	return 0;
 }
 
@@ -215,16 +191,29 @@ static __always_inline __u64 transferred(struct pt_regs *ctx, const struct ecap_
 	return len;
 }
 
-/* Bytes of a nested call count in the call around it. */
-static __always_inline void cover(struct ecap_thread *thread, __u64 handle, __u8 dir, __u64 len)
+/*
+ * @len bytes of a call were shown. They are part of what the calls around it will report, which
+ * are those of the same handle and direction that are still open. Returns the row of the
+ * outermost: that is the function that the program called.
+ */
+static __always_inline __u16 cover(struct ecap_thread *thread, const struct ecap_call *inner,
+				   __u64 len)
 {
+	__u64 outermost = inner->sp;
+	__u16 row = inner->row;
 	struct ecap_call *c;
 
 	for (int i = 0; i < ECAP_MAX_NESTED; i++) {
 		c = &thread->calls[i];
-		if (c->sp && c->handle == handle && c->dir == dir && !c->nested)
-			c->covered += len;
+		if (c->sp < inner->sp || c->handle != inner->handle || c->dir != inner->dir)
+			continue;
+		c->covered += len;
+		if (c->sp >= outermost) { /* a tail jump shares its caller's */
+			outermost = c->sp;
+			row = c->row;
+		}
 	}
+	return row;
 }
 
 static __always_inline struct ecap_call *slot_find(struct ecap_thread *thread, __u64 sp, __u32 row)
@@ -240,8 +229,8 @@ static __always_inline struct ecap_call *slot_find(struct ecap_thread *thread, _
 }
 
 /*
- * A return whose entry we do not have. Why: the thread, or the nesting, found no room, or the
- * call was entered between the attach of its return and of its entry hook.
+ * A return whose entry we do not have. Why: the thread, or the call in its thread, found no room,
+ * or the call was entered between the attach of its return and of its entry hook.
  */
 static __always_inline void return_without_entry(struct pt_regs *ctx, struct ecap_settings *set,
 						 struct ecap_thread *thread,
@@ -251,8 +240,8 @@ static __always_inline void return_without_entry(struct pt_regs *ctx, struct eca
 	__u32 reason = ECAP_LOSS_MID_CALL;
 	__u64 len = transferred(ctx, row, 0);
 
-	if (thread && thread->overflow) {
-		thread->overflow--;
+	if (thread && thread->n_evicted) {
+		thread->n_evicted--;
 		reason = ECAP_LOSS_NESTING;
 	} else if (!thread && set->threads_full) {
 		reason = ECAP_LOSS_THREADS_FULL;
@@ -262,17 +251,38 @@ static __always_inline void return_without_entry(struct pt_regs *ctx, struct eca
 }
 
 /*
- * Move the stream on by @len bytes and say which of them no record has shown yet: a peek shows
- * bytes that a later read returns once more.
+ * How many of the @len bytes that a call reports were shown by calls nested in it, now or when
+ * it was tried before: SSL_write_early_data() writes, fails to flush, and reports the bytes when
+ * it is called again.
  */
-static __always_inline void stream_advance(struct ecap_emit *e, const struct ecap_row *row,
-					   __u64 buf, __u64 len)
+static __always_inline __u64 shown_before(struct ecap_stream *stream, const struct ecap_call *call,
+					  __u64 len)
+{
+	__u32 dir = call->dir & 1;
+	__u64 shown = call->covered;
+
+	if (stream->prepaid[dir] && stream->prepaid_row[dir] == call->row) {
+		shown += stream->prepaid[dir];
+		stream->prepaid[dir] = 0;
+	}
+	if (!len && shown) {
+		stream->prepaid[dir] = shown;
+		stream->prepaid_row[dir] = call->row;
+	}
+	return shown < len ? shown : len;
+}
+
+/*
+ * Move the stream on by @len bytes at @buf and say which of them no record has shown yet: a peek
+ * shows bytes that a later read returns once more.
+ */
+static __always_inline void stream_advance(struct ecap_emit *e, __u64 buf, __u64 len)
 {
 	struct ecap_stream *stream = e->stream;
 	__u32 dir = e->dir & 1;
 	__u64 off = stream->off[dir], seen = stream->seen[dir];
 
-	if (!(row->flags & ECAP_ROW_PEEK))
+	if (!e->is_peek)
 		stream->off[dir] = off + len;
 	e->end = off + len;
 	e->off = seen > off ? seen : off;
@@ -282,18 +292,45 @@ static __always_inline void stream_advance(struct ecap_emit *e, const struct eca
 	}
 	e->buf = buf + (e->off - off);
 	stream->seen[dir] = e->end;
-	ecap_count(ECAP_CTR_CALLS, 1);
-	ecap_count(ECAP_CTR_BYTES, e->end - e->off);
+}
+
+/* The stream of a call that has returned, with what @e says of it. NULL: @e says nothing. */
+static __always_inline struct ecap_stream *call_stream(struct ecap_emit *e,
+						       const struct ecap_thread *thread,
+						       const struct ecap_call *call, __u64 len)
+{
+	struct ecap_stream_key key = {
+		.incarnation = thread->incarnation,
+		.handle = call->handle,
+	};
+	__u32 reason = ECAP_LOSS_PAGE_FAULT;
+	struct ecap_stream *stream = NULL;
+
+	if (!len) /* nothing to show, but what nested calls showed is to be remembered */
+		return bpf_map_lookup_elem(&ecap_streams, &key);
+	if (len != ECAP_BYTES_UNKNOWN) {
+		reason = ECAP_LOSS_STREAMS_FULL;
+		stream = stream_get(&key);
+	}
+	if (!stream) {
+		ecap_emit_loss(e->set, &e->task, call->row, call->dir, reason, len);
+		return NULL;
+	}
+	e->conn.incarnation = key.incarnation;
+	e->conn.handle = key.handle;
+	e->conn.born_ns = stream->born_ns;
+	e->total = len;
+	e->dir = call->dir;
+	return stream;
 }
 
 /* Everything of a return but the chunks. 1: @e is ready to be sent. */
 static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 {
-	__u64 sp = PT_REGS_SP(ctx) - RETURN_ADDRESS_SIZE, len, handle, buf;
+	__u64 sp = PT_REGS_SP(ctx) - RETURN_ADDRESS_SIZE, len, shown;
 	__u32 row_no = row_number(ctx);
 	struct ecap_thread *thread;
-	struct ecap_stream_key key;
-	struct ecap_call *slot;
+	struct ecap_call *slot, call;
 	struct ecap_row *row;
 
 	e->set = ecap_settings_get();
@@ -308,37 +345,21 @@ static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 		return_without_entry(ctx, e->set, thread, &e->task, row, row_no);
 		return 0;
 	}
-
-	handle = slot->handle;
-	buf = slot->buf;
-	len = transferred(ctx, row, slot->aux);
+	call = *slot;
 	slot->sp = 0;
+	len = transferred(ctx, row, call.aux);
+	if (!len && !call.covered)
+		return 0;
+	e->is_peek = row->flags & ECAP_ROW_PEEK;
+	e->stream = call_stream(e, thread, &call, len);
+	if (!e->stream)
+		return 0;
+	shown = shown_before(e->stream, &call, len);
+	len -= shown;
 	if (!len)
 		return 0;
-	if (slot->nested) {
-		if (len != ECAP_BYTES_UNKNOWN && !(row->flags & ECAP_ROW_PEEK))
-			cover(thread, handle, row->dir, len);
-		return 0;
-	}
-
-	key.incarnation = thread->incarnation;
-	key.handle = handle;
-	e->stream = len == ECAP_BYTES_UNKNOWN ? NULL : stream_get(&key);
-	if (!e->stream) {
-		ecap_emit_loss(e->set, &e->task, row_no, row->dir,
-			       len == ECAP_BYTES_UNKNOWN ? ECAP_LOSS_PAGE_FAULT :
-							   ECAP_LOSS_STREAMS_FULL,
-			       len);
-		return 0;
-	}
-	e->conn.incarnation = key.incarnation;
-	e->conn.handle = key.handle;
-	e->conn.born_ns = e->stream->born_ns;
-	e->total = len;
-	e->row = row_no;
-	e->dir = row->dir;
-	e->call_counted = 0;
-	stream_advance(e, row, buf, len);
+	e->row = e->is_peek ? call.row : cover(thread, &call, len);
+	stream_advance(e, call.buf + shown, len);
 	return e->off < e->end;
 }
 
@@ -405,7 +426,7 @@ int handle_ref(struct pt_regs *ctx)
 		return 0;
 	stream = stream_get(&key); /* often before the first byte */
 	if (stream)
-		stream->refs++;
+		__sync_fetch_and_add(&stream->refs, 1);
 	return 0;
 }
 
@@ -427,7 +448,7 @@ static __always_inline int handle_end(struct pt_regs *ctx, int clear)
 	if (!stream)
 		return 0;
 	if (!clear && stream->refs) {
-		stream->refs--;
+		__sync_fetch_and_add(&stream->refs, -1);
 		return 0;
 	}
 	ecap_emit_conn_end(set, &task, &key, stream);

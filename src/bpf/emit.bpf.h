@@ -16,16 +16,24 @@ struct ecap_emit {
 	__u64 total; /* bytes that the call transferred */
 	__u16 row;
 	__u8 dir;
-	__u8 call_counted; /* this call is part of the gap already */
+	__u8 is_peek;
+	__u8 counted_lost; /* this call is part of the gap already */
+	__u8 counted_seen;
 };
 
 /* Bytes that no record shows: counted now, and marked for the record that comes next. */
 static __always_inline void ecap_gap(struct ecap_emit *e, __u32 reason, __u64 bytes)
 {
 	__u32 dir = e->dir & 1;
-	__u32 calls = !e->call_counted;
+	__u32 calls = !e->counted_lost;
 
-	e->call_counted = 1;
+	if (e->is_peek) {
+		/* not consumed: the read that follows can still show them */
+		e->stream->seen[dir] = e->off;
+		e->end = e->off;
+		return;
+	}
+	e->counted_lost = 1;
 	e->stream->gap_reason[dir] = reason;
 	e->stream->gap_calls[dir] += calls;
 	ecap_count_loss(reason, calls, bytes);
@@ -62,6 +70,9 @@ static __always_inline void ecap_emit_chunk(struct ecap_emit *e, __u32 len, cons
 	ev->gap_calls = e->stream->gap_calls[dir];
 	e->stream->gap_reason[dir] = ECAP_LOSS_NONE;
 	e->stream->gap_calls[dir] = 0;
+	if (!e->counted_seen)
+		ecap_count(ECAP_CTR_CALLS, 1);
+	e->counted_seen = 1;
 	ecap_submit(e->set, ev);
 }
 
@@ -71,6 +82,8 @@ static __always_inline int ecap_emit_full_chunk(struct ecap_emit *e)
 	if (e->end - e->off < ECAP_CHUNK_SIZE)
 		return 1;
 	ecap_emit_chunk(e, ECAP_CHUNK_SIZE, ECAP_CHUNK_SIZE);
+	if (e->end == e->off)
+		return 1; /* a peek that failed */
 	e->buf += ECAP_CHUNK_SIZE;
 	e->off += ECAP_CHUNK_SIZE;
 	return 0;

@@ -12,9 +12,8 @@ static __always_inline void proc_end(__u32 tgid, __u64 incarnation)
 	struct ecap_settings *set = ecap_settings_get();
 	struct ecap_task task;
 
-	bpf_map_delete_elem(&ecap_procs, &tgid);
-	if (!set)
-		return;
+	if (bpf_map_delete_elem(&ecap_procs, &tgid) || !set)
+		return; /* two threads may end at once: one of them reports it */
 	ecap_task_fill(set, &task);
 	ecap_emit_proc(set, &task, ECAP_EV_PROC_END, incarnation);
 }
@@ -48,10 +47,13 @@ int proc_exit(void *ctx)
 		return 0;
 	if (!bpf_map_delete_elem(&ecap_threads, &id))
 		__sync_fetch_and_add(&proc->n_threads, -1);
+	/*
+	 * A leader may end before its threads: the process lives on in those that we know. Both
+	 * fields change by atomic adds, which order them: the last one to leave sees the other's.
+	 */
 	if (tgid == (__u32)id)
-		proc->leader_gone = 1;
-	/* A leader may end before its threads: the process lives on in those that we know. */
-	if (proc->leader_gone && !*(volatile __u32 *)&proc->n_threads)
+		__sync_fetch_and_add(&proc->leader_gone, 1);
+	if (*(volatile __u32 *)&proc->leader_gone && !*(volatile __u32 *)&proc->n_threads)
 		proc_end(tgid, proc->incarnation);
 	return 0;
 }

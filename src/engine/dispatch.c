@@ -61,7 +61,6 @@ static const char *const loss_names[] = {
 	[ECAP_LOSS_PAGE_FAULT] = "page_fault",
 	[ECAP_LOSS_CALL_TOO_LARGE] = "call_too_large",
 	[ECAP_LOSS_MID_CALL] = "mid_call",
-	[ECAP_LOSS_ABANDONED] = "abandoned",
 };
 _Static_assert(ECAP_ARRAY_SIZE(loss_names) == ECAP_LOSS_REASON_COUNT, "a reason without a name");
 
