@@ -68,15 +68,37 @@ struct ecap_call {
 	__u64 buf;
 	__u64 aux;     /* the argument that len_from needs */
 	__u64 covered; /* bytes of it that calls nested in it have shown already */
+	__u64 ip;      /* of the function's first instruction */
+	__u16 row;
+	__u16 shown_row; /* of the call that the program made, where this one is part of it */
+	__u8 dir;
+	__u8 pad[3];
+};
+
+/*
+ * A returned call on its way into the ring. Kept in the thread's map entry, not on the BPF stack:
+ * the verifier follows each value on the stack through the loop over chunks, but not this.
+ */
+struct ecap_emission {
+	struct ecap_conn_key conn;
+	__u64 buf;			    /* user address of stream offset off */
+	__u64 off;			    /* next byte to send */
+	__u64 end;			    /* stream offset behind the call's last byte */
+	__u64 total;			    /* bytes that the call transferred */
+	__u64 lost[ECAP_LOSS_REASON_COUNT]; /* bytes of it that could not be sent */
 	__u16 row;
 	__u8 dir;
-	__u8 pad[5];
+	__u8 is_peek;
+	__u8 was_lost; /* at least a part of it */
+	__u8 was_sent; /* likewise */
+	__u8 pad[2];
 };
 
 struct ecap_thread {
 	__u64 incarnation;
 	__u32 next_evicted; /* which slot goes when all are taken */
 	__u32 n_evicted;    /* calls whose slot went before they returned */
+	struct ecap_emission emission;
 	struct ecap_call calls[ECAP_MAX_NESTED];
 };
 
@@ -107,7 +129,7 @@ struct ecap_stream {
 enum ecap_counter {
 	ECAP_CTR_CALLS = 0, /* calls of which at least a part was sent */
 	ECAP_CTR_LOST_CALLS =
-		1, /* + enum ecap_loss_reason: calls of which at least a part was not */
+		1, /* + enum ecap_loss_reason: calls of which a part was not, for that reason */
 	ECAP_CTR_LOST_BYTES = ECAP_CTR_LOST_CALLS + ECAP_LOSS_REASON_COUNT,
 	/* records of starts and ends that found the ring full; they carry no plaintext */
 	ECAP_CTR_LOST_ENDS = ECAP_CTR_LOST_BYTES + ECAP_LOSS_REASON_COUNT,
@@ -117,7 +139,8 @@ enum ecap_counter {
 ECAP_ABI_SIZE(struct ecap_settings, 40);
 ECAP_ABI_SIZE(struct ecap_row, 8);
 ECAP_ABI_SIZE(struct ecap_proc, 16);
-ECAP_ABI_SIZE(struct ecap_call, 48);
-ECAP_ABI_SIZE(struct ecap_thread, 400);
+ECAP_ABI_SIZE(struct ecap_call, 56);
+ECAP_ABI_SIZE(struct ecap_emission, 128);
+ECAP_ABI_SIZE(struct ecap_thread, 592);
 ECAP_ABI_SIZE(struct ecap_stream_key, 16);
 ECAP_ABI_SIZE(struct ecap_stream, 80);

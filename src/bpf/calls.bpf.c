@@ -142,6 +142,54 @@ static __always_inline struct ecap_call *slot_take(struct ecap_thread *thread, _
 	return &thread->calls[thread->next_evicted++ & (ECAP_MAX_NESTED - 1)];
 }
 
+/* Where the call that begins will return to. 0: not known. */
+static __always_inline __u64 return_address(struct pt_regs *ctx)
+{
+	__u64 addr = 0;
+
+#ifdef __TARGET_ARCH_x86
+	bpf_probe_read_user(&addr, sizeof(addr), (const void *)PT_REGS_SP(ctx));
+#else
+	addr = PT_REGS_RET(ctx);
+#endif
+	return addr;
+}
+
+/*
+ * Whether the call that begins is made by the function of @outer, which may be open or have been
+ * left: only then is it part of that call. Either it returns into that function's code, or it is
+ * the target of its tail jump: the same stack pointer, and a return address that the kernel has
+ * replaced by its trampoline, at the start of a page.
+ */
+#define LONGEST_WRAPPER 4096u
+#define TRAMPOLINE_MASK 4095u
+
+static __always_inline int is_made_by(struct pt_regs *ctx, const struct ecap_call *outer)
+{
+	__u64 back = return_address(ctx);
+
+	if (outer->sp == PT_REGS_SP(ctx))
+		return back && !(back & TRAMPOLINE_MASK);
+	return back - outer->ip < LONGEST_WRAPPER;
+}
+
+/* The row under which the bytes of @call, which begins, are shown. */
+static __always_inline __u16 shown_row(struct pt_regs *ctx, struct ecap_thread *thread,
+				       const struct ecap_call *call)
+{
+	struct ecap_call *c;
+
+	for (int i = 0; i < ECAP_MAX_NESTED; i++) {
+		c = &thread->calls[i];
+		if (c->sp < call->sp || c->handle != call->handle || c->dir != call->dir ||
+		    c->row == call->row)
+			continue;
+		if (is_made_by(ctx, c))
+			return c->shown_row;
+	}
+	return call->row;
+}
+
 SEC("uprobe")
 int call_entry(struct pt_regs *ctx)
 {
@@ -169,8 +217,10 @@ int call_entry(struct pt_regs *ctx)
 	slot->buf = argument(ctx, row->buf);
 	slot->aux = argument(ctx, row->len_arg);
 	slot->covered = 0;
+	slot->ip = PT_REGS_IP(ctx);
 	slot->row = row_no;
 	slot->dir = row->dir;
+	slot->shown_row = shown_row(ctx, thread, slot);
 	return 0;
 }
 
@@ -192,28 +242,19 @@ static __always_inline __u64 transferred(struct pt_regs *ctx, const struct ecap_
 }
 
 /*
- * @len bytes of a call were shown. They are part of what the calls around it will report, which
- * are those of the same handle and direction that are still open. Returns the row of the
- * outermost: that is the function that the program called.
+ * @len bytes of a call were shown. They are part of what the calls around it will report: those
+ * of the same handle and direction further up the stack, as far as they ever return.
  */
-static __always_inline __u16 cover(struct ecap_thread *thread, const struct ecap_call *inner,
-				   __u64 len)
+static __always_inline void cover(struct ecap_thread *thread, const struct ecap_call *inner,
+				  __u64 len)
 {
-	__u64 outermost = inner->sp;
-	__u16 row = inner->row;
 	struct ecap_call *c;
 
 	for (int i = 0; i < ECAP_MAX_NESTED; i++) {
 		c = &thread->calls[i];
-		if (c->sp < inner->sp || c->handle != inner->handle || c->dir != inner->dir)
-			continue;
-		c->covered += len;
-		if (c->sp >= outermost) { /* a tail jump shares its caller's */
-			outermost = c->sp;
-			row = c->row;
-		}
+		if (c->sp >= inner->sp && c->handle == inner->handle && c->dir == inner->dir)
+			c->covered += len;
 	}
-	return row;
 }
 
 static __always_inline struct ecap_call *slot_find(struct ecap_thread *thread, __u64 sp, __u32 row)
@@ -276,58 +317,81 @@ static __always_inline __u64 shown_before(struct ecap_stream *stream, const stru
  * Move the stream on by @len bytes at @buf and say which of them no record has shown yet: a peek
  * shows bytes that a later read returns once more.
  */
-static __always_inline void stream_advance(struct ecap_emit *e, __u64 buf, __u64 len)
+static __always_inline void stream_advance(struct ecap_stream *stream, struct ecap_emission *m,
+					   __u64 buf, __u64 len)
 {
-	struct ecap_stream *stream = e->stream;
-	__u32 dir = e->dir & 1;
+	__u32 dir = m->dir & 1;
 	__u64 off = stream->off[dir], seen = stream->seen[dir];
 
-	if (!e->is_peek)
+	if (!m->is_peek)
 		stream->off[dir] = off + len;
-	e->end = off + len;
-	e->off = seen > off ? seen : off;
-	if (e->off >= e->end) {
-		e->off = e->end;
+	m->end = off + len;
+	m->off = seen > off ? seen : off;
+	if (m->off >= m->end) {
+		m->off = m->end;
 		return;
 	}
-	e->buf = buf + (e->off - off);
-	stream->seen[dir] = e->end;
+	m->buf = buf + (m->off - off);
+	stream->seen[dir] = m->end;
 }
 
-/* The stream of a call that has returned, with what @e says of it. NULL: @e says nothing. */
+/* The stream of a call that has returned. NULL: there is nothing to say of it, or no room. */
 static __always_inline struct ecap_stream *call_stream(struct ecap_emit *e,
-						       const struct ecap_thread *thread,
+						       const struct ecap_stream_key *key,
 						       const struct ecap_call *call, __u64 len)
 {
-	struct ecap_stream_key key = {
-		.incarnation = thread->incarnation,
-		.handle = call->handle,
-	};
 	__u32 reason = ECAP_LOSS_PAGE_FAULT;
 	struct ecap_stream *stream = NULL;
 
 	if (!len) /* nothing to show, but what nested calls showed is to be remembered */
-		return bpf_map_lookup_elem(&ecap_streams, &key);
+		return bpf_map_lookup_elem(&ecap_streams, key);
 	if (len != ECAP_BYTES_UNKNOWN) {
 		reason = ECAP_LOSS_STREAMS_FULL;
-		stream = stream_get(&key);
+		stream = stream_get(key);
 	}
-	if (!stream) {
+	if (!stream)
 		ecap_emit_loss(e->set, &e->task, call->row, call->dir, reason, len);
-		return NULL;
-	}
-	e->conn.incarnation = key.incarnation;
-	e->conn.handle = key.handle;
-	e->conn.born_ns = stream->born_ns;
-	e->total = len;
-	e->dir = call->dir;
 	return stream;
+}
+
+/* @call transferred @len bytes: what of them is to be sent. 1: there is something. */
+static __always_inline int emission_begin(struct ecap_emit *e, struct ecap_thread *thread,
+					  const struct ecap_call *call, __u64 len, __u8 is_peek)
+{
+	struct ecap_emission *m = &thread->emission;
+	struct ecap_stream_key key = {
+		.incarnation = thread->incarnation,
+		.handle = call->handle,
+	};
+	__u64 shown;
+
+	e->m = m;
+	e->stream = call_stream(e, &key, call, len);
+	if (!e->stream)
+		return 0;
+	shown = shown_before(e->stream, call, len);
+	m->total = len;
+	len -= shown;
+	if (!len)
+		return 0;
+	if (!is_peek)
+		cover(thread, call, len);
+	m->conn.incarnation = key.incarnation;
+	m->conn.handle = key.handle;
+	m->conn.born_ns = e->stream->born_ns;
+	m->row = call->shown_row;
+	m->dir = call->dir;
+	m->is_peek = is_peek;
+	m->was_lost = 0;
+	m->was_sent = 0;
+	stream_advance(e->stream, m, call->buf + shown, len);
+	return m->off < m->end;
 }
 
 /* Everything of a return but the chunks. 1: @e is ready to be sent. */
 static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 {
-	__u64 sp = PT_REGS_SP(ctx) - RETURN_ADDRESS_SIZE, len, shown;
+	__u64 sp = PT_REGS_SP(ctx) - RETURN_ADDRESS_SIZE, len;
 	__u32 row_no = row_number(ctx);
 	struct ecap_thread *thread;
 	struct ecap_call *slot, call;
@@ -350,17 +414,7 @@ static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 	len = transferred(ctx, row, call.aux);
 	if (!len && !call.covered)
 		return 0;
-	e->is_peek = row->flags & ECAP_ROW_PEEK;
-	e->stream = call_stream(e, thread, &call, len);
-	if (!e->stream)
-		return 0;
-	shown = shown_before(e->stream, &call, len);
-	len -= shown;
-	if (!len)
-		return 0;
-	e->row = e->is_peek ? call.row : cover(thread, &call, len);
-	stream_advance(e, call.buf + shown, len);
-	return e->off < e->end;
+	return emission_begin(e, thread, &call, len, row->flags & ECAP_ROW_PEEK);
 }
 
 SEC("uretprobe")
@@ -375,6 +429,7 @@ int call_return(struct pt_regs *ctx)
 			break;
 	}
 	ecap_emit_rest(&e);
+	ecap_emit_done(&e);
 	return 0;
 }
 
@@ -392,9 +447,10 @@ int call_return_looped(struct pt_regs *ctx)
 
 	if (!call_finish(ctx, &e))
 		return 0;
-	if (e.end - e.off >= ECAP_CHUNK_SIZE)
+	if (e.m->end - e.m->off >= ECAP_CHUNK_SIZE)
 		bpf_loop(CHUNKS_LOOPED, chunk_callback, &e, 0);
 	ecap_emit_rest(&e);
+	ecap_emit_done(&e);
 	return 0;
 }
 

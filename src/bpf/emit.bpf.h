@@ -4,46 +4,61 @@
 /* From a finished call to records: chunks, gaps, ends. */
 #include "bpf/common.bpf.h"
 
-/* One call's plaintext on its way into the ring. */
+/* A call's plaintext on its way into the ring: what does not change on the way. */
 struct ecap_emit {
 	struct ecap_settings *set;
 	struct ecap_stream *stream;
+	struct ecap_emission *m; /* what does */
 	struct ecap_task task;
-	struct ecap_conn_key conn;
-	__u64 buf;   /* user address of stream offset @off */
-	__u64 off;   /* next byte to send */
-	__u64 end;   /* stream offset behind the call's last byte */
-	__u64 total; /* bytes that the call transferred */
-	__u16 row;
-	__u8 dir;
-	__u8 is_peek;
-	__u8 counted_lost; /* this call is part of the gap already */
-	__u8 counted_seen;
 };
 
-/* Bytes that no record shows: counted now, and marked for the record that comes next. */
+/* Bytes that no record shows: marked for the record that comes next, counted when all is done. */
 static __always_inline void ecap_gap(struct ecap_emit *e, __u32 reason, __u64 bytes)
 {
-	__u32 dir = e->dir & 1;
-	__u32 calls = !e->counted_lost;
+	struct ecap_emission *m = e->m;
+	__u32 dir = m->dir & 1;
 
-	if (e->is_peek) {
+	if (m->is_peek) {
 		/* not consumed: the read that follows can still show them */
-		e->stream->seen[dir] = e->off;
-		e->end = e->off;
+		e->stream->seen[dir] = m->off;
+		m->end = m->off;
 		return;
 	}
-	e->counted_lost = 1;
 	e->stream->gap_reason[dir] = reason;
-	e->stream->gap_calls[dir] += calls;
-	ecap_count_loss(reason, calls, bytes);
+	e->stream->gap_calls[dir] += !m->was_lost;
+	m->was_lost = 1;
+	m->lost[reason] += bytes;
+}
+
+static __always_inline void ecap_count_lost(struct ecap_emission *m, __u32 reason)
+{
+	__u64 bytes = m->lost[reason];
+
+	m->lost[reason] = 0;
+	if (bytes)
+		ecap_count_loss(reason, 1, bytes);
+}
+
+/* The call is done with: count what became of it. */
+static __always_inline void ecap_emit_done(struct ecap_emit *e)
+{
+	struct ecap_emission *m = e->m;
+
+	if (m->was_sent)
+		ecap_count(ECAP_CTR_CALLS, 1);
+	if (!m->was_lost)
+		return;
+	ecap_count_lost(m, ECAP_LOSS_RING_FULL);
+	ecap_count_lost(m, ECAP_LOSS_PAGE_FAULT);
+	ecap_count_lost(m, ECAP_LOSS_CALL_TOO_LARGE);
 }
 
 /* Send @len bytes, at most @room (a constant: 5.10 reserves constant sizes only). */
 static __always_inline void ecap_emit_chunk(struct ecap_emit *e, __u32 len, const __u32 room)
 {
-	__u32 dir = e->dir & 1;
+	struct ecap_emission *m = e->m;
 	struct ecap_data_event *ev;
+	__u32 dir = m->dir & 1;
 
 	if (len > room)
 		len = room;
@@ -52,47 +67,47 @@ static __always_inline void ecap_emit_chunk(struct ecap_emit *e, __u32 len, cons
 		ecap_gap(e, ECAP_LOSS_RING_FULL, len);
 		return;
 	}
-	if (bpf_probe_read_user(ev->data, len, (const void *)e->buf)) {
+	if (bpf_probe_read_user(ev->data, len, (const void *)m->buf)) {
 		bpf_ringbuf_discard(ev, BPF_RB_NO_WAKEUP);
 		ecap_gap(e, ECAP_LOSS_PAGE_FAULT, len);
 		return;
 	}
 
 	ecap_hdr_fill(&ev->hdr, &e->task, ECAP_EV_DATA, sizeof(*ev) + len);
-	ev->conn = e->conn;
-	ev->off = e->off;
-	ev->total = e->total;
+	ev->conn = m->conn;
+	ev->off = m->off;
+	ev->total = m->total;
 	ev->len = len;
 	ev->uid = e->task.uid;
-	ev->row = e->row;
+	ev->row = m->row;
 	ev->dir = dir;
 	ev->gap_reason = e->stream->gap_reason[dir];
 	ev->gap_calls = e->stream->gap_calls[dir];
 	e->stream->gap_reason[dir] = ECAP_LOSS_NONE;
 	e->stream->gap_calls[dir] = 0;
-	if (!e->counted_seen)
-		ecap_count(ECAP_CTR_CALLS, 1);
-	e->counted_seen = 1;
+	m->was_sent = 1;
 	ecap_submit(e->set, ev);
 }
 
 /* One full chunk. 0: go on, 1: less than a full chunk is left. */
 static __always_inline int ecap_emit_full_chunk(struct ecap_emit *e)
 {
-	if (e->end - e->off < ECAP_CHUNK_SIZE)
+	struct ecap_emission *m = e->m;
+
+	if (m->end - m->off < ECAP_CHUNK_SIZE)
 		return 1;
 	ecap_emit_chunk(e, ECAP_CHUNK_SIZE, ECAP_CHUNK_SIZE);
-	if (e->end == e->off)
+	if (m->end == m->off)
 		return 1; /* a peek that failed */
-	e->buf += ECAP_CHUNK_SIZE;
-	e->off += ECAP_CHUNK_SIZE;
+	m->buf += ECAP_CHUNK_SIZE;
+	m->off += ECAP_CHUNK_SIZE;
 	return 0;
 }
 
 /* What is left after the full chunks, in the smallest size class that holds it. */
 static __always_inline void ecap_emit_rest(struct ecap_emit *e)
 {
-	__u64 left = e->end - e->off;
+	__u64 left = e->m->end - e->m->off;
 
 	if (!left)
 		return;
