@@ -228,8 +228,3 @@ void *ecap_hash_next(const struct ecap_hash *h, size_t *pos)
 	}
 	return NULL;
 }
-
-size_t ecap_hash_count(const struct ecap_hash *h)
-{
-	return h->count;
-}

@@ -39,5 +39,3 @@ void *ecap_hash_remove(struct ecap_hash *h, const void *key);
  * whether one inserted on the way is seen is not said.
  */
 void *ecap_hash_next(const struct ecap_hash *h, size_t *pos);
-/* How many entries there are. */
-size_t ecap_hash_count(const struct ecap_hash *h);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stddef.h>
+
 /* Exit statuses beside EXIT_SUCCESS. */
 #define ECAP_EXIT_FAILED 1
 #define ECAP_EXIT_USAGE	 2
@@ -17,6 +19,9 @@ struct ecap_command {
 };
 
 extern const struct ecap_command ecap_command_tls;
+
+/* Write to standard output, for commands that only print. Returns the exit status. */
+int ecap_command_print(const char *text, size_t len);
 
 /* Append the options of `ecapture tls`, as --help and as the manual page show them. */
 void ecap_tls_put_help(struct ecap_buf *out);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -14,7 +18,7 @@
 static int run_help(int argc, char **argv);
 static int run_man(int argc, char **argv);
 
-static int print(const char *text, size_t len)
+int ecap_command_print(const char *text, size_t len)
 {
 	if (fwrite(text, 1, len, stdout) != len || fflush(stdout) != 0) {
 		ecap_err("cannot write to standard output");
@@ -23,20 +27,27 @@ static int print(const char *text, size_t len)
 	return EXIT_SUCCESS;
 }
 
+/* Of a command that only prints: there is nothing to say to it. */
+static int unexpected_argument(const char *arg)
+{
+	ecap_err("'%s' is not expected here; `ecapture help` lists what there is", arg);
+	return ECAP_EXIT_USAGE;
+}
+
 static int run_schema(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
-	return print(ecap_schema_json, ecap_schema_json_len);
+	if (argc > 1)
+		return unexpected_argument(argv[1]);
+	return ecap_command_print(ecap_schema_json, ecap_schema_json_len);
 }
 
 static int run_version(int argc, char **argv)
 {
 	static const char version[] = "ecapture " ECAP_VERSION "\n";
 
-	(void)argc;
-	(void)argv;
-	return print(version, sizeof(version) - 1);
+	if (argc > 1)
+		return unexpected_argument(argv[1]);
+	return ecap_command_print(version, sizeof(version) - 1);
 }
 
 static const struct ecap_command command_schema = {
@@ -87,7 +98,7 @@ static int run_help(int argc, char **argv)
 		ecap_buf_printf(&out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	ecap_buf_puts(&out, "\n");
 	ecap_tls_put_help(&out);
-	status = print((const char *)out.data, out.len);
+	status = ecap_command_print((const char *)out.data, out.len);
 	ecap_buf_done(&out);
 	return status;
 }
@@ -162,8 +173,8 @@ static int run_man(int argc, char **argv)
 	struct ecap_buf out;
 	int status;
 
-	(void)argc;
-	(void)argv;
+	if (argc > 1)
+		return unexpected_argument(argv[1]);
 	ecap_buf_init(&out, MAX_PAGE);
 	put_man_head(&out);
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(commands); i++)
@@ -171,7 +182,7 @@ static int run_man(int argc, char **argv)
 	ecap_buf_puts(&out, ".El\n.Sh OPTIONS\n");
 	ecap_tls_put_mdoc(&out);
 	put_man_tail(&out);
-	status = print((const char *)out.data, out.len);
+	status = ecap_command_print((const char *)out.data, out.len);
 	ecap_buf_done(&out);
 	return status;
 }
@@ -201,15 +212,55 @@ static int unknown_command(const char *name)
 	return ECAP_EXIT_USAGE;
 }
 
+/*
+ * Give what was closed a descriptor, else the next one that is opened, say the event loop's, would
+ * be standard output. That one cannot be written: output that goes nowhere is an error to report.
+ */
+static int fill_standard_descriptors(void)
+{
+	static const int modes[] = {
+		[STDIN_FILENO] = O_RDONLY,
+		[STDOUT_FILENO] = O_RDONLY,
+		[STDERR_FILENO] = O_WRONLY,
+	};
+
+	for (int fd = 0; fd < (int)ECAP_ARRAY_SIZE(modes); fd++) {
+		/* open() takes the lowest number that is free: those below are in use by now */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/*
+ * Each file that is hooked takes descriptors, on older kernels one for each of its hooks; the usual
+ * soft limit of 1024 is for programs that call select(). With what cannot be had we do without.
+ */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	const struct ecap_command *command;
+	int r = fill_standard_descriptors();
 
+	if (r < 0) {
+		(void)ecap_err_r(r, "cannot open /dev/null for a closed standard descriptor");
+		return ECAP_EXIT_FAILED;
+	}
+	raise_descriptor_limit();
 	tzset();
 	if (argc > 1 && strcmp(argv[1], "--version") == 0)
-		return run_version(argc, argv);
+		return run_version(1, argv);
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-		return run_help(argc, argv);
+		return run_help(1, argv);
 	if (argc < 2 || argv[1][0] == '-')
 		return ecap_command_tls.run(argc, argv);
 	command = find_command(argv[1]);

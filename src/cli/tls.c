@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,11 @@
 
 /* As many as the kernel's filter tables hold. */
 #define MAX_IDS 4096
+
+/* The kernel's PID_MAX_LIMIT on 64 bits: no process has a higher number. */
+#define MAX_PID 4194304ul
+/* The highest 32-bit number means "no user". */
+#define MAX_UID (UINT32_MAX - 1ul)
 
 /* A chunk must fit twice; beyond a gigabyte a program that outruns us does so for good. */
 #define MIN_RING (64ul << 10)
@@ -41,8 +47,14 @@ struct tls_args {
 
 /* ------------------------------------------------------------------------------- option values */
 
-/* Add the comma-separated numbers of @arg, each at least @least. */
-static int parse_ids(const char *arg, struct id_list *list, unsigned long least,
+struct id_range {
+	unsigned long least;
+	unsigned long most;
+	const char *what; /* is identified: "process" */
+};
+
+/* Add the comma-separated numbers of @arg. */
+static int parse_ids(const char *arg, struct id_list *list, const struct id_range *range,
 		     struct ecap_opt_error *err)
 {
 	const char *p = arg;
@@ -53,10 +65,10 @@ static int parse_ids(const char *arg, struct id_list *list, unsigned long least,
 
 		errno = 0;
 		v = strtoul(p, &end, 10);
-		if (*p < '0' || *p > '9' || errno || v > UINT32_MAX || (*end && *end != ','))
+		if (*p < '0' || *p > '9' || errno || (*end && *end != ','))
 			return ecap_opt_fail(err, "'%s' is not a list of numbers like 12,34", arg);
-		if (v < least)
-			return ecap_opt_fail(err, "%lu is no process id", v);
+		if (v < range->least || v > range->most)
+			return ecap_opt_fail(err, "%lu is no %s id", v, range->what);
 		if (list->n == MAX_IDS)
 			return ecap_opt_fail(err, "more than %d numbers", MAX_IDS);
 		list->ids[list->n++] = (uint32_t)v;
@@ -68,12 +80,16 @@ static int parse_ids(const char *arg, struct id_list *list, unsigned long least,
 
 static int parse_pids(const char *arg, void *dest, struct ecap_opt_error *err)
 {
-	return parse_ids(arg, dest, 1, err);
+	static const struct id_range range = { .least = 1, .most = MAX_PID, .what = "process" };
+
+	return parse_ids(arg, dest, &range, err);
 }
 
 static int parse_uids(const char *arg, void *dest, struct ecap_opt_error *err)
 {
-	return parse_ids(arg, dest, 0, err);
+	static const struct id_range range = { .most = MAX_UID, .what = "user" };
+
+	return parse_ids(arg, dest, &range, err);
 }
 
 static int parse_attach(const char *arg, void *dest, struct ecap_opt_error *err)
@@ -291,12 +307,25 @@ static int parse_outputs(const struct tls_args *args, struct ecap_output_spec *s
 	return (int)args->outputs.n;
 }
 
+/* Another namespace's /proc says nothing about our numbers: then threads pass for processes. */
+static int find_tgid(pid_t pid, bool proc_is_ours, pid_t *ret)
+{
+	if (proc_is_ours)
+		return ecap_process_tgid(pid, ret);
+	if (kill(pid, 0) < 0 && errno == ESRCH)
+		return -ESRCH;
+	*ret = pid;
+	return 0;
+}
+
 /* Each -p must name a process that is there, else the capture would wait for nothing. */
 static int check_pids(const struct id_list *pids)
 {
+	bool proc_is_ours = ecap_process_proc_is_ours();
+
 	for (size_t i = 0; i < pids->n; i++) {
 		pid_t pid = (pid_t)pids->ids[i], tgid = 0;
-		int r = ecap_process_tgid(pid, &tgid);
+		int r = find_tgid(pid, proc_is_ours, &tgid);
 
 		if (r == -ESRCH) {
 			ecap_err("-p %d: there is no such process; `pgrep -a NAME` finds one", pid);
@@ -342,6 +371,7 @@ static int capture(const struct tls_args *args)
 static int show_help(void)
 {
 	struct ecap_buf out;
+	int status;
 
 	ecap_buf_init(&out, MAX_HELP);
 	ecap_buf_puts(&out,
@@ -352,9 +382,9 @@ static int show_help(void)
 			    "  ecapture tls                           everything, as text\n"
 			    "  ecapture tls -p $(pidof nginx | tr ' ' ,)\n"
 			    "  ecapture tls -o json=capture.jsonl     for programs\n");
-	(void)fwrite(out.data, 1, out.len, stdout);
+	status = ecap_command_print((const char *)out.data, out.len);
 	ecap_buf_done(&out);
-	return EXIT_SUCCESS;
+	return status;
 }
 
 static int run(int argc, char **argv)

@@ -42,8 +42,14 @@ void ecap_attachment_free(struct ecap_attachment *a)
 	if (!a)
 		return;
 	while (a->n_links)
-		(void)bpf_link__destroy(a->links[--a->n_links]);
+		ecap_attachment_drop_one(a);
 	free(a);
+}
+
+void ecap_attachment_drop_one(struct ecap_attachment *a)
+{
+	if (a->n_links)
+		(void)bpf_link__destroy(a->links[--a->n_links]);
 }
 
 static int take_link(struct ecap_attachment *a, struct bpf_link *link)

@@ -15,6 +15,8 @@ struct ecap_attachment;
  */
 int ecap_attach(struct ecap_kernel *k, const struct ecap_target *target,
 		struct ecap_attachment **ret);
-/* Unhook. Waits in the kernel, up to some hundred milliseconds. */
+/* Take one link away, the last that was made. Waits in the kernel for a grace period. */
+void ecap_attachment_drop_one(struct ecap_attachment *a);
+/* Unhook. Waits in the kernel, up to some hundred milliseconds for each link. */
 void ecap_attachment_free(struct ecap_attachment *a);
 ECAP_DEFINE_FREEP(struct ecap_attachment, ecap_attachment_free)

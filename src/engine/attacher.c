@@ -177,8 +177,21 @@ static int hook_all(struct ecap_attacher *a)
 	}
 	if (a->n_attached > MAX_NAMED)
 		ecap_buf_printf(&a->summary, " and %zu more files", a->n_attached - MAX_NAMED);
+	if (a->n_attached < a->n_targets)
+		ecap_buf_printf(&a->summary, " (%zu more could not be hooked)",
+				a->n_targets - a->n_attached);
 	ecap_buf_putc(&a->summary, '\0');
 	return a->n_attached ? 0 : r;
+}
+
+static void unhook_first(struct ecap_attacher *a)
+{
+	for (size_t i = 0; i < a->n_targets; i++) {
+		if (a->attachments[i]) {
+			ecap_attachment_drop_one(a->attachments[i]);
+			return;
+		}
+	}
 }
 
 static void unhook_all(struct ecap_attacher *a)
@@ -200,8 +213,9 @@ static void *attacher_thread(void *arg)
 	while (!a->end)
 		(void)pthread_cond_wait(&a->wake, &a->lock);
 	(void)pthread_mutex_unlock(&a->lock);
+	unhook_first(a);
+	set_state(a, ECAP_ATTACHER_QUIET);
 	unhook_all(a);
-	set_state(a, ECAP_ATTACHER_ENDED);
 	return NULL;
 }
 

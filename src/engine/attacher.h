@@ -18,7 +18,7 @@ enum ecap_attacher_state {
 	ECAP_ATTACHER_WORKING, /* looking for targets, hooking them */
 	ECAP_ATTACHER_READY,   /* hooked what there is */
 	ECAP_ATTACHER_FAILED,  /* nothing could be hooked; the reason was logged */
-	ECAP_ATTACHER_ENDED,   /* all is unhooked, the thread is gone */
+	ECAP_ATTACHER_QUIET,   /* asked to end: no program of ours runs any more */
 };
 
 struct ecap_attacher_opts {
@@ -35,7 +35,11 @@ void ecap_attacher_free(struct ecap_attacher *a);
 ECAP_DEFINE_FREEP(struct ecap_attacher, ecap_attacher_free)
 
 enum ecap_attacher_state ecap_attacher_get_state(struct ecap_attacher *a);
-/* Ask the thread to unhook everything and to end. */
+/*
+ * Ask the thread to unhook everything and to end. Once the hooks are idle, the first to go takes a
+ * grace period with it, in which all programs under way finish: the state is
+ * ECAP_ATTACHER_QUIET then. The rest may take seconds; ecap_attacher_free() waits for it.
+ */
 void ecap_attacher_end(struct ecap_attacher *a);
 
 /*

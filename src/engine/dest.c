@@ -5,13 +5,18 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
 
-/* What a destination may hold back: some seconds of a busy host, and the bound on our memory. */
-#define QUEUE_MAX (64u << 20)
+/*
+ * What a destination may hold back: the bound on our memory. A disk that writes back what others
+ * have dirtied takes nothing for a second; a fast program says 200 MB in that time.
+ */
+#define QUEUE_MAX (256u << 20)
 /* A batch may pass the bound by its last event: a chunk of 16 KiB, escaped. */
 #define BATCH_MAX (QUEUE_MAX + (1u << 20))
 /* Hand a batch over before the drain ends, so that the thread writes while the loop formats. */
@@ -30,10 +35,15 @@ struct ecap_dest {
 	char *name;
 	int fd;
 	int event_fd; /* borrowed */
+	int stop_fd;  /* readable, and left so: do not wait for the destination */
+	dev_t dev;
+	ino_t ino;
 	bool regular;
 	bool is_stdout;
+	bool created; /* the file was not there before */
 	bool started;
 	pthread_t thread;
+	_Atomic uint64_t progress; /* bytes that were written */
 
 	/* the loop's */
 	struct batch *filling;
@@ -45,7 +55,7 @@ struct ecap_dest {
 	size_t queued;	     /* bytes, including what is being written */
 	struct ecap_dest_stats stats;
 	bool finishing;
-	bool abort;
+	bool abandoned;
 	bool finished;
 };
 
@@ -71,37 +81,67 @@ static uint32_t event_end(const struct batch *b, size_t i)
 	return end;
 }
 
+/* Returns the descriptor; *ret_created: whether the file is new. */
+static int open_file(const char *path, bool *ret_created)
+{
+	/* not blocking: a FIFO that nobody reads is an error, not a wait */
+	const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	int fd = open(path, flags | O_EXCL, 0600);
+
+	*ret_created = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(path, flags, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* main() opens what was closed for reading, so that it is not taken for a destination. */
+static int check_stdout(void)
+{
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	return (flags & O_ACCMODE) == O_RDONLY ? -EBADF : STDOUT_FILENO;
+}
+
 int ecap_dest_open(const char *path, int event_fd, struct ecap_dest **ret)
 {
-	ecap_autofree struct ecap_dest *d = calloc(1, sizeof(*d));
-	ecap_autofree char *name = NULL;
-	ecap_autoclose int fd = -1;
+	ecap_cleanup(ecap_dest_freep) struct ecap_dest *d = calloc(1, sizeof(*d));
 	struct stat st;
 
 	if (!d)
 		return -ENOMEM;
 	d->is_stdout = strcmp(path, "-") == 0;
-	name = strdup(d->is_stdout ? "standard output" : path);
-	if (!name)
-		return -ENOMEM;
-	if (!d->is_stdout) {
-		/* not blocking: a FIFO that nobody reads is an error, not a wait */
-		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
-		if (fd < 0)
-			return -errno;
-	}
-	if (fstat(d->is_stdout ? STDOUT_FILENO : fd, &st) < 0)
-		return -errno;
-
-	d->regular = S_ISREG(st.st_mode);
+	d->fd = -1;
 	d->event_fd = event_fd;
 	d->last = &d->first;
 	(void)pthread_mutex_init(&d->lock, NULL);
 	(void)pthread_cond_init(&d->work, NULL);
-	d->name = ecap_take_ptr(name);
-	d->fd = d->is_stdout ? STDOUT_FILENO : ecap_take_fd(fd);
+	d->name = strdup(d->is_stdout ? "standard output" : path);
+	d->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (d->stop_fd < 0)
+		return -errno;
+	if (!d->name)
+		return -ENOMEM;
+	d->fd = d->is_stdout ? check_stdout() : open_file(path, &d->created);
+	if (d->fd < 0)
+		return d->fd;
+	if (fstat(d->fd, &st) < 0)
+		return -errno;
+	d->regular = S_ISREG(st.st_mode);
+	d->dev = st.st_dev;
+	d->ino = st.st_ino;
 	*ret = ecap_take_ptr(d);
 	return 0;
+}
+
+/* Leave no empty file behind by a run that never began; one that is not ours any more stays. */
+static void remove_unused(const struct ecap_dest *d)
+{
+	struct stat st;
+
+	if (lstat(d->name, &st) == 0 && st.st_dev == d->dev && st.st_ino == d->ino && !st.st_size)
+		(void)unlink(d->name);
 }
 
 void ecap_dest_free(struct ecap_dest *dest)
@@ -109,10 +149,7 @@ void ecap_dest_free(struct ecap_dest *dest)
 	if (!dest)
 		return;
 	if (dest->started) {
-		(void)pthread_mutex_lock(&dest->lock);
-		dest->abort = true;
-		(void)pthread_cond_signal(&dest->work);
-		(void)pthread_mutex_unlock(&dest->lock);
+		ecap_dest_abandon(dest);
 		(void)pthread_join(dest->thread, NULL);
 	}
 	for (struct batch *b = dest->first, *next; b; b = next) {
@@ -121,27 +158,34 @@ void ecap_dest_free(struct ecap_dest *dest)
 	}
 	batch_free(dest->filling);
 	batch_free(dest->spare);
+	if (dest->created && !dest->started)
+		remove_unused(dest);
 	if (!dest->is_stdout)
-		(void)close(dest->fd);
+		ecap_closep(&dest->fd);
+	ecap_closep(&dest->stop_fd);
 	(void)pthread_cond_destroy(&dest->work);
 	(void)pthread_mutex_destroy(&dest->lock);
 	free(dest->name);
 	free(dest);
 }
 
+/* -ECANCELED: the destination was abandoned. */
 static int wait_writable(const struct ecap_dest *d)
 {
-	struct pollfd p = { .fd = d->fd, .events = POLLOUT };
+	struct pollfd p[] = {
+		{ .fd = d->fd, .events = POLLOUT },
+		{ .fd = d->stop_fd, .events = POLLIN },
+	};
 
-	while (poll(&p, 1, -1) < 0) {
+	while (poll(p, ECAP_ARRAY_SIZE(p), -1) < 0) {
 		if (errno != EINTR)
 			return -errno;
 	}
-	return 0;
+	return p[1].revents ? -ECANCELED : 0;
 }
 
 /* Write all of @n bytes; *ret_done is how far it came. */
-static int write_all(const struct ecap_dest *d, const uint8_t *p, size_t n, size_t *ret_done)
+static int write_all(struct ecap_dest *d, const uint8_t *p, size_t n, size_t *ret_done)
 {
 	size_t done = 0;
 	int r = 0;
@@ -158,10 +202,12 @@ static int write_all(const struct ecap_dest *d, const uint8_t *p, size_t n, size
 		if (r < 0)
 			break;
 		put = write(d->fd, p + done, piece);
-		if (put >= 0)
-			done += (size_t)put;
-		else if (errno != EINTR && errno != EAGAIN)
-			r = -errno;
+		if (put < 0) {
+			r = errno == EINTR || errno == EAGAIN ? 0 : -errno;
+			continue;
+		}
+		done += (size_t)put;
+		atomic_fetch_add_explicit(&d->progress, (uint64_t)put, memory_order_relaxed);
 	}
 	*ret_done = done;
 	return r;
@@ -190,9 +236,12 @@ static void notify(const struct ecap_dest *d)
 static void write_batch(struct ecap_dest *d, const struct batch *b)
 {
 	size_t done = 0, n = n_events(b), whole = 0;
-	bool failed_before = d->stats.err != 0; /* only this thread sets it */
+	bool failed_before;
 	int r = 0;
 
+	(void)pthread_mutex_lock(&d->lock);
+	failed_before = d->stats.err != 0;
+	(void)pthread_mutex_unlock(&d->lock);
 	if (!failed_before)
 		r = write_all(d, b->bytes.data, b->bytes.len, &done);
 	while (whole < n && event_end(b, whole) <= done)
@@ -204,11 +253,24 @@ static void write_batch(struct ecap_dest *d, const struct batch *b)
 	d->stats.written += whole;
 	d->stats.failed += n - whole;
 	d->queued -= b->bytes.len;
-	if (r)
+	if (!d->stats.err)
 		d->stats.err = r;
 	(void)pthread_mutex_unlock(&d->lock);
 	if (r)
 		notify(d);
+}
+
+/* Give up what waits to be written. Called with the lock. */
+static void drop_queue(struct ecap_dest *d)
+{
+	for (struct batch *b = d->first, *next; b; b = next) {
+		next = b->next;
+		d->stats.failed += n_events(b);
+		d->queued -= b->bytes.len;
+		batch_free(b);
+	}
+	d->first = NULL;
+	d->last = &d->first;
 }
 
 /* Called with the lock. */
@@ -229,7 +291,7 @@ static void *dest_thread(void *arg)
 	struct ecap_dest *d = arg;
 
 	(void)pthread_mutex_lock(&d->lock);
-	while (!d->abort && (d->first || !d->finishing)) {
+	while (!d->abandoned && (d->first || !d->finishing)) {
 		struct batch *b = d->first;
 
 		if (!b) {
@@ -331,6 +393,8 @@ void ecap_dest_flush(struct ecap_dest *dest)
 	*dest->last = b;
 	dest->last = &b->next;
 	dest->queued += b->bytes.len;
+	if (dest->abandoned)
+		drop_queue(dest);
 	(void)pthread_cond_signal(&dest->work);
 	(void)pthread_mutex_unlock(&dest->lock);
 }
@@ -342,6 +406,21 @@ void ecap_dest_finish(struct ecap_dest *dest)
 	dest->finishing = true;
 	(void)pthread_cond_signal(&dest->work);
 	(void)pthread_mutex_unlock(&dest->lock);
+}
+
+void ecap_dest_abandon(struct ecap_dest *dest)
+{
+	uint64_t one = 1;
+
+	ecap_dest_flush(dest);
+	(void)pthread_mutex_lock(&dest->lock);
+	dest->abandoned = true;
+	if (!dest->stats.err && !dest->finished)
+		dest->stats.err = -ETIMEDOUT;
+	drop_queue(dest);
+	(void)pthread_cond_signal(&dest->work);
+	(void)pthread_mutex_unlock(&dest->lock);
+	(void)!write(dest->stop_fd, &one, sizeof(one)); /* full: it is readable already */
 }
 
 bool ecap_dest_finished(struct ecap_dest *dest)
@@ -362,6 +441,16 @@ struct ecap_dest_stats ecap_dest_get_stats(struct ecap_dest *dest)
 	stats = dest->stats;
 	(void)pthread_mutex_unlock(&dest->lock);
 	return stats;
+}
+
+uint64_t ecap_dest_get_progress(struct ecap_dest *dest)
+{
+	return atomic_load_explicit(&dest->progress, memory_order_relaxed);
+}
+
+bool ecap_dest_is_same_file(const struct ecap_dest *a, const struct ecap_dest *b)
+{
+	return a->regular && b->regular && a->dev == b->dev && a->ino == b->ino;
 }
 
 const char *ecap_dest_get_name(const struct ecap_dest *dest)

@@ -26,13 +26,15 @@ struct ecap_dest_stats {
 
 /*
  * Open @path ("-": standard output) for writing; a new file gets mode 0600, an old one keeps its
- * content until ecap_dest_start(). A FIFO that nobody reads is -ENXIO. @event_fd, an eventfd that
- * stays the caller's, is written to when the destination fails and when it has finished.
+ * content until ecap_dest_start(). A FIFO that nobody reads is -ENXIO, a standard output that is
+ * not open for writing -EBADF. @event_fd, an eventfd that stays the caller's, is written to when
+ * the destination fails and when it has finished.
  */
 int ecap_dest_open(const char *path, int event_fd, struct ecap_dest **ret);
 /*
- * What is still queued is lost, so call ecap_dest_finish() and wait before. Waits for a write that
- * is under way.
+ * What is still queued is lost, so call ecap_dest_finish() and wait before. Does not wait for a
+ * pipe's reader, but for a disk that is writing. A file that ecap_dest_open() created is removed
+ * again if ecap_dest_start() did not follow.
  */
 void ecap_dest_free(struct ecap_dest *dest);
 ECAP_DEFINE_FREEP(struct ecap_dest, ecap_dest_free)
@@ -49,9 +51,19 @@ void ecap_dest_flush(struct ecap_dest *dest);
 
 /* Flush, and let the thread end when all is written. */
 void ecap_dest_finish(struct ecap_dest *dest);
+/*
+ * Flush, and let the thread end now, also if it waits for a pipe's reader: events that are not
+ * written by then have failed, and so have later ones. The error is -ETIMEDOUT, unless there was
+ * one or the thread has ended already.
+ */
+void ecap_dest_abandon(struct ecap_dest *dest);
 /* Whether the thread has ended, or was never started. */
 bool ecap_dest_finished(struct ecap_dest *dest);
 
 struct ecap_dest_stats ecap_dest_get_stats(struct ecap_dest *dest);
+/* Bytes that were written so far, also of a batch that is under way: shows a stall. */
+uint64_t ecap_dest_get_progress(struct ecap_dest *dest);
+/* Whether both are one regular file, by whatever names. */
+bool ecap_dest_is_same_file(const struct ecap_dest *a, const struct ecap_dest *b);
 /* The path, or "standard output". */
 const char *ecap_dest_get_name(const struct ecap_dest *dest);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "engine/dest.h"
 #include "engine/kernel.h"
@@ -31,25 +32,42 @@ struct facts {
 	char *container;
 };
 
+/* One direction of a connection, as a key: no padding. */
+struct direction {
+	uint64_t conn_id;
+	uint64_t dir;
+};
+
+/* What an output did not take of one direction, since it last took something of it. */
+struct missing {
+	struct direction where;
+	uint64_t off;
+	uint64_t bytes;
+	uint64_t events;
+};
+
 struct output {
 	struct ecap_output spec;
-	/* refused since the last event that was taken: reported before the next one */
-	uint64_t refused_events;
+	struct ecap_hash *missing; /* struct direction -> struct missing, owned */
 	uint64_t refused_bytes;
 };
 
 struct ecap_dispatch {
 	struct ecap_kernel *kernel;
-	struct output outputs[MAX_OUTPUTS];
+	struct output outputs[ECAP_MAX_OUTPUTS];
 	size_t n_outputs;
 	struct ecap_sink_opts sink_opts;
 	struct ecap_flow *flow;
 	struct ecap_clock clock;
 	char host[sizeof(((struct utsname *)0)->nodename)];
 	uint32_t n_rows;
+	bool proc_is_ours; /* else its numbers name other processes */
 	uint64_t n_events;
 	uint64_t n_bytes;
 	uint64_t n_invalid;
+	/* what loss events have told, per reason: the kernel's counters tell the rest */
+	uint64_t told_calls[ECAP_LOSS_REASON_COUNT];
+	uint64_t told_bytes[ECAP_LOSS_REASON_COUNT];
 };
 
 static const char *const loss_names[] = {
@@ -102,7 +120,7 @@ static struct facts *facts_read(const struct ecap_dispatch *d, const struct ecap
 		return NULL;
 	facts->pid = shown_id(hdr, hdr->tgid);
 	memcpy(facts->comm, hdr->comm, ECAP_COMM_LEN);
-	if ((hdr->flags & ECAP_EVF_FOREIGN_PID) ||
+	if (!d->proc_is_ours || (hdr->flags & ECAP_EVF_FOREIGN_PID) ||
 	    ecap_process_facts_read((pid_t)hdr->tgid, &now) < 0 ||
 	    !ecap_kernel_is_alive(d->kernel, incarnation))
 		return facts;
@@ -136,46 +154,88 @@ static void put_event(const struct ecap_dispatch *d, struct output *o, struct ec
 	ecap_dest_commit(o->spec.dest, r == 0);
 }
 
-/* What a slow destination did not take, in the place where it is missing. */
-static bool put_refused(const struct ecap_dispatch *d, struct output *o, uint64_t ts_ns)
+/* How many bytes of its stream the event stands for, and where. false: it has no such place. */
+static bool event_range(const struct ecap_out_event *ev, uint64_t *ret_off, uint64_t *ret_bytes)
 {
-	struct ecap_out_event ev = {
-		.type = ECAP_OUT_LOSS,
-		.ts_ns = ts_ns,
-		.host = d->host,
-		.dir = ECAP_OUT_DIR_UNKNOWN,
-		.loss = {
-			.reason = "slow_output",
-			.bytes = o->refused_bytes,
-			.calls = o->refused_events,
-			.has_bytes = true,
-		},
-	};
+	if (ev->type == ECAP_OUT_DATA) {
+		*ret_off = ev->data.off;
+		*ret_bytes = ev->data.len;
+		return true;
+	}
+	*ret_off = ev->loss.off;
+	*ret_bytes = ev->loss.bytes;
+	return ev->loss.has_off && ev->loss.has_bytes;
+}
+
+static struct direction direction_of(const struct ecap_out_event *ev)
+{
+	return (struct direction){ .conn_id = ev->conn.id, .dir = ev->dir };
+}
+
+/* The output does not take @ev: remember what is missing, for the next event that it takes. */
+static void note_refused(struct output *o, const struct ecap_out_event *ev)
+{
+	ecap_autofree struct missing *fresh = NULL;
+	struct direction where = direction_of(ev);
+	struct missing *m = ecap_hash_find(o->missing, &where);
+	uint64_t off, bytes;
+
+	if (!event_range(ev, &off, &bytes))
+		return;
+	o->refused_bytes += bytes;
+	if (m) {
+		m->bytes += bytes;
+		m->events++;
+		return;
+	}
+	fresh = malloc(sizeof(*fresh));
+	if (!fresh)
+		return;
+	*fresh = (struct missing){ .where = where, .off = off, .bytes = bytes, .events = 1 };
+	if (ecap_hash_insert(o->missing, &where, fresh) == 0)
+		(void)ecap_take_ptr(fresh); /* else the summary alone has it */
+}
+
+/* Say what the output missed before @ev, of which only the origin is used. false: no room yet. */
+static bool put_missing(const struct ecap_dispatch *d, struct output *o, struct missing *m,
+			struct ecap_out_event ev)
+{
 	struct ecap_buf *buf = ecap_dest_admit(o->spec.dest);
 
 	if (!buf)
 		return false;
+	ev.type = ECAP_OUT_LOSS;
+	ev.dir = (enum ecap_out_dir)m->where.dir;
+	ev.conn.id = m->where.conn_id;
+	ev.loss = (struct ecap_out_loss){
+		.reason = "slow_output",
+		.off = m->off,
+		.bytes = m->bytes,
+		.calls = m->events,
+		.has_off = true,
+		.has_bytes = true,
+	};
 	put_event(d, o, buf, &ev);
-	o->refused_events = 0;
-	o->refused_bytes = 0;
+	(void)ecap_hash_remove(o->missing, &m->where);
+	free(m);
 	return true;
 }
 
 static void emit(struct ecap_dispatch *d, const struct ecap_out_event *ev)
 {
+	const struct direction where = direction_of(ev);
+
 	for (size_t i = 0; i < d->n_outputs; i++) {
 		struct output *o = &d->outputs[i];
+		struct missing *m = ecap_hash_find(o->missing, &where);
 		struct ecap_buf *buf = NULL;
 
-		if (!o->refused_events || put_refused(d, o, ev->ts_ns))
+		if (!m || put_missing(d, o, m, *ev))
 			buf = ecap_dest_admit(o->spec.dest);
-		if (buf) {
+		if (buf)
 			put_event(d, o, buf, ev);
-			continue;
-		}
-		o->refused_events++;
-		if (ev->type == ECAP_OUT_DATA)
-			o->refused_bytes += ev->data.len;
+		else
+			note_refused(o, ev);
 	}
 }
 
@@ -248,6 +308,8 @@ static void emit_gap(struct ecap_dispatch *d, struct ecap_out_event ev, const st
 {
 	if (bytes <= 0)
 		return;
+	d->told_bytes[gap->reason] += (uint64_t)bytes;
+	d->told_calls[gap->reason] += gap->calls;
 	ev.type = ECAP_OUT_LOSS;
 	ev.loss = (struct ecap_out_loss){
 		.reason = ecap_loss_name(gap->reason),
@@ -303,6 +365,9 @@ static void on_loss(struct ecap_dispatch *d, const struct ecap_loss_event *rec)
 	describe_with_uid(d, &rec->hdr, process_of(d, &rec->hdr, rec->conn.incarnation), rec->uid,
 			  &about);
 	about.ev.dir = out_dir(rec->dir);
+	if (rec->bytes != ECAP_BYTES_UNKNOWN)
+		d->told_bytes[rec->reason] += rec->bytes;
+	d->told_calls[rec->reason] += rec->calls;
 	about.ev.type = ECAP_OUT_LOSS;
 	about.ev.loss = (struct ecap_out_loss){
 		.reason = ecap_loss_name(rec->reason),
@@ -418,21 +483,52 @@ void ecap_dispatch_record(void *arg, const void *data, size_t size)
 	}
 }
 
+/* Losses that no record could tell of, because the records of their ends were lost, too. */
+static void emit_untold(struct ecap_dispatch *d, struct ecap_out_event ev)
+{
+	uint64_t counters[ECAP_CTR_COUNT];
+
+	if (ecap_kernel_read_counters(d->kernel, counters) < 0)
+		return;
+	ev.type = ECAP_OUT_LOSS;
+	ev.dir = ECAP_OUT_DIR_UNKNOWN;
+	for (unsigned int reason = 0; reason < ECAP_LOSS_REASON_COUNT; reason++) {
+		uint64_t bytes = counters[ECAP_CTR_LOST_BYTES + reason];
+		uint64_t calls = counters[ECAP_CTR_LOST_CALLS + reason];
+
+		if (bytes <= d->told_bytes[reason])
+			continue;
+		calls -= calls > d->told_calls[reason] ? d->told_calls[reason] : calls;
+		ev.loss = (struct ecap_out_loss){
+			.reason = ecap_loss_name(reason),
+			.bytes = bytes - d->told_bytes[reason],
+			.calls = calls,
+			.has_bytes = true,
+		};
+		emit(d, &ev);
+	}
+}
+
 void ecap_dispatch_end(struct ecap_dispatch *d)
 {
-	uint64_t now = ecap_clock_now();
+	struct ecap_out_event end = { .ts_ns = ecap_clock_now(), .host = d->host };
 	struct ecap_flow_process *process;
 
 	while ((process = ecap_flow_first_process(d->flow))) {
 		struct description about;
 
 		describe_process(d, process, &about);
-		about.ev.ts_ns = now;
+		about.ev.ts_ns = end.ts_ns;
 		end_process(d, process, &about.ev);
 	}
+	emit_untold(d, end);
 	for (size_t i = 0; i < d->n_outputs; i++) {
-		if (d->outputs[i].refused_events)
-			(void)put_refused(d, &d->outputs[i], now);
+		struct output *o = &d->outputs[i];
+		struct missing *m;
+		size_t pos = 0;
+
+		while ((m = ecap_hash_next(o->missing, &pos)) && put_missing(d, o, m, end))
+			;
 	}
 }
 
@@ -451,7 +547,7 @@ int ecap_dispatch_new(const struct ecap_dispatch_opts *opts, struct ecap_dispatc
 
 	if (!d)
 		return -ENOMEM;
-	if (opts->n_outputs > MAX_OUTPUTS)
+	if (opts->n_outputs > ECAP_MAX_OUTPUTS)
 		return -E2BIG;
 	r = ecap_flow_new(&limits, &d->flow);
 	if (r < 0)
@@ -463,18 +559,46 @@ int ecap_dispatch_new(const struct ecap_dispatch_opts *opts, struct ecap_dispatc
 	d->kernel = opts->kernel;
 	d->sink_opts = opts->sink_opts;
 	d->n_rows = ecap_registry_n_rows();
-	for (size_t i = 0; i < opts->n_outputs; i++)
-		d->outputs[d->n_outputs++].spec = opts->outputs[i];
+	d->proc_is_ours = ecap_process_proc_is_ours();
+	for (size_t i = 0; i < opts->n_outputs; i++) {
+		struct output *o = &d->outputs[d->n_outputs++];
+
+		o->spec = opts->outputs[i];
+		r = ecap_hash_new(sizeof(struct direction), MAX_CONNS, &o->missing);
+		if (r < 0)
+			return r;
+	}
 	*ret = ecap_take_ptr(d);
 	return 0;
+}
+
+static void free_missing(struct output *o)
+{
+	struct missing *m;
+	size_t pos = 0;
+
+	if (!o->missing)
+		return;
+	while ((m = ecap_hash_next(o->missing, &pos))) {
+		(void)ecap_hash_remove(o->missing, &m->where);
+		free(m);
+	}
+	ecap_hash_free(o->missing);
 }
 
 void ecap_dispatch_free(struct ecap_dispatch *d)
 {
 	if (!d)
 		return;
+	for (size_t i = 0; i < d->n_outputs; i++)
+		free_missing(&d->outputs[i]);
 	ecap_flow_free(d->flow);
 	free(d);
+}
+
+uint64_t ecap_dispatch_refused_bytes(const struct ecap_dispatch *d, size_t output)
+{
+	return d->outputs[output].refused_bytes;
 }
 
 struct ecap_dispatch_stats ecap_dispatch_get_stats(const struct ecap_dispatch *d)

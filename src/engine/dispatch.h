@@ -14,6 +14,8 @@ struct ecap_kernel;
 /* From records to outputs: checks each record, keeps the flow, formats events. */
 struct ecap_dispatch;
 
+#define ECAP_MAX_OUTPUTS 16
+
 /* One -o: a format and where its bytes go. Both borrowed. */
 struct ecap_output {
 	const struct ecap_sink *sink;
@@ -48,5 +50,8 @@ void ecap_dispatch_end(struct ecap_dispatch *d);
 
 /* The name of an enum ecap_loss_reason, as events show it. */
 const char *ecap_loss_name(unsigned int reason);
+
+/* Bytes of plaintext, and of losses, that output number @output did not take. */
+uint64_t ecap_dispatch_refused_bytes(const struct ecap_dispatch *d, size_t output);
 
 struct ecap_dispatch_stats ecap_dispatch_get_stats(const struct ecap_dispatch *d);

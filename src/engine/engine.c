@@ -22,7 +22,9 @@
 #include "engine/ring.h"
 #include "engine/summary.h"
 
-#define MAX_OUTPUTS 16
+/* At the end a destination that takes nothing for so long is given up. */
+#define STALL_TICK_MS	1000
+#define STALL_TICKS_MAX 5
 
 /* timeout(1) and others send a signal to the process and to its group: that is one request. */
 #define SAME_SIGNAL_NS 500000000u
@@ -30,7 +32,7 @@
 enum phase {
 	PHASE_STARTING,	 /* the attacher looks for targets and hooks them */
 	PHASE_CAPTURING, /* until something asks us to stop */
-	PHASE_UNHOOKING, /* the attacher takes the hooks away; records may still come */
+	PHASE_STOPPING,	 /* the hooks are idle; programs under way may still send records */
 	PHASE_WRITING,	 /* nothing new comes; the destinations finish */
 	PHASE_DONE,
 };
@@ -38,9 +40,11 @@ enum phase {
 struct engine {
 	const struct ecap_engine_opts *opts;
 	enum phase phase;
-	uint64_t signal_ns; /* when the first signal came, 0: none did */
-	int result;	    /* 0, or the negative errno that ended the run */
-	bool captured;	    /* the start line was shown: a summary follows */
+	uint64_t progress;	/* bytes that all destinations took, at the last look */
+	unsigned int n_stalled; /* looks since then at which it was the same */
+	uint64_t signal_ns;	/* when the first signal came, 0: none did */
+	int result;		/* 0, or the negative errno that ended the run */
+	bool captured;		/* the start line was shown: a summary follows */
 
 	int epoll_fd;
 	int signal_fd;
@@ -49,7 +53,7 @@ struct engine {
 	struct ecap_ring *ring;
 	struct ecap_dispatch *dispatch;
 	struct ecap_attacher *attacher;
-	struct ecap_output outputs[MAX_OUTPUTS];
+	struct ecap_output outputs[ECAP_MAX_OUTPUTS];
 	size_t n_outputs;
 };
 
@@ -60,9 +64,9 @@ static void stop(struct engine *e, int result)
 {
 	if (!e->result)
 		e->result = result;
-	if (e->phase >= PHASE_UNHOOKING)
+	if (e->phase >= PHASE_STOPPING)
 		return;
-	e->phase = PHASE_UNHOOKING;
+	e->phase = PHASE_STOPPING;
 	ecap_kernel_set_active(e->kernel, false);
 	ecap_attacher_end(e->attacher);
 }
@@ -140,8 +144,8 @@ static void check_attacher(struct engine *e)
 		if (e->phase == PHASE_STARTING)
 			stop(e, -ENOENT);
 		break;
-	case ECAP_ATTACHER_ENDED:
-		if (e->phase == PHASE_UNHOOKING)
+	case ECAP_ATTACHER_QUIET:
+		if (e->phase == PHASE_STOPPING)
 			begin_writing(e);
 		break;
 	}
@@ -158,7 +162,7 @@ static void check_destinations(struct engine *e)
 
 		if (!ecap_dest_finished(dest))
 			all_finished = false;
-		if (!err || e->phase >= PHASE_UNHOOKING)
+		if (!err || e->phase >= PHASE_STOPPING)
 			continue;
 		if (err == -EPIPE) {
 			stop(e, 0); /* whoever read it has seen enough */
@@ -193,15 +197,44 @@ static void on_records(struct engine *e)
 		stop(e, ecap_err_r(r, "cannot read the kernel's records"));
 }
 
+/*
+ * While the destinations finish: whether one that still writes gets on. A stalled reader must not
+ * keep us for ever; what it did not take is counted.
+ */
+static void check_stall(struct engine *e)
+{
+	uint64_t progress = 0;
+
+	for (size_t i = 0; i < e->n_outputs; i++)
+		progress += ecap_dest_get_progress(e->outputs[i].dest);
+	e->n_stalled = progress == e->progress ? e->n_stalled + 1 : 0;
+	e->progress = progress;
+	if (e->n_stalled < STALL_TICKS_MAX)
+		return;
+	for (size_t i = 0; i < e->n_outputs; i++) {
+		struct ecap_dest *dest = e->outputs[i].dest;
+
+		if (ecap_dest_finished(dest))
+			continue;
+		e->result = ecap_err_r(ETIMEDOUT, "%s has taken nothing for %d s, giving it up",
+				       ecap_dest_get_name(dest),
+				       STALL_TICKS_MAX * STALL_TICK_MS / 1000);
+		ecap_dest_abandon(dest);
+	}
+}
+
 static int loop(struct engine *e)
 {
 	struct epoll_event events[8];
 	int n;
 
 	while (e->phase != PHASE_DONE) {
-		n = epoll_wait(e->epoll_fd, events, ECAP_ARRAY_SIZE(events), -1);
+		n = epoll_wait(e->epoll_fd, events, ECAP_ARRAY_SIZE(events),
+			       e->phase == PHASE_WRITING ? STALL_TICK_MS : -1);
 		if (n < 0 && errno != EINTR)
 			return ecap_err_r(errno, "cannot wait for events");
+		if (!n)
+			check_stall(e);
 		for (int i = 0; i < n; i++) {
 			int fd = events[i].data.fd;
 
@@ -245,24 +278,37 @@ static int open_descriptors(struct engine *e)
 	return 0;
 }
 
+static int open_output(struct engine *e, const struct ecap_output_spec *spec)
+{
+	struct ecap_dest *dest = NULL;
+	int r = ecap_dest_open(spec->dest, e->event_fd, &dest);
+
+	if (r == -ENXIO)
+		return ecap_err_r(r,
+				  "cannot write to %s: nobody reads this FIFO, start its reader "
+				  "first",
+				  spec->dest);
+	if (r < 0)
+		return ecap_err_r(r, "cannot open output %s=%s", spec->sink->name, spec->dest);
+	for (size_t i = 0; i < e->n_outputs; i++) {
+		if (ecap_dest_is_same_file(dest, e->outputs[i].dest)) {
+			ecap_err("%s and %s are one file; give each output its own", spec->dest,
+				 ecap_dest_get_name(e->outputs[i].dest));
+			ecap_dest_free(dest);
+			return -EINVAL;
+		}
+	}
+	e->outputs[e->n_outputs++] = (struct ecap_output){ .sink = spec->sink, .dest = dest };
+	return 0;
+}
+
 static int open_outputs(struct engine *e)
 {
-	for (size_t i = 0; i < e->opts->n_outputs; i++) {
-		const struct ecap_output_spec *spec = &e->opts->outputs[i];
-		int r = ecap_dest_open(spec->dest, e->event_fd, &e->outputs[i].dest);
+	int r = 0;
 
-		if (r == -ENXIO)
-			return ecap_err_r(r,
-					  "cannot write to %s: nobody reads this FIFO, start "
-					  "its reader first",
-					  spec->dest);
-		if (r < 0)
-			return ecap_err_r(r, "cannot open output %s=%s", spec->sink->name,
-					  spec->dest);
-		e->outputs[i].sink = spec->sink;
-		e->n_outputs++;
-	}
-	return 0;
+	for (size_t i = 0; !r && i < e->opts->n_outputs; i++)
+		r = open_output(e, &e->opts->outputs[i]);
+	return r;
 }
 
 static int start(struct engine *e)
@@ -334,7 +380,7 @@ int ecap_engine_run(const struct ecap_engine_opts *opts)
 		.signal_fd = -1,
 		.event_fd = -1,
 	};
-	int r = opts->n_outputs <= MAX_OUTPUTS ? open_descriptors(&e) : -E2BIG;
+	int r = opts->n_outputs <= ECAP_MAX_OUTPUTS ? open_descriptors(&e) : -E2BIG;
 
 	if (!r)
 		r = start(&e);

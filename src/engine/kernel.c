@@ -193,7 +193,7 @@ static int refuse_rungs(enum ecap_rung wanted, int r)
 		explain_refusal();
 	else if (wanted != ECAP_RUNG_AUTO)
 		ecap_err(
-			"--attach=%s does not work on this kernel: %s; leave it out to use what does",
+			"--attach=%s does not work on this kernel: %s; without it, what does is used",
 			ecap_rung_name(wanted), ecap_strerror(r, why, sizeof(why)));
 	else
 		ecap_err("this kernel takes no uprobes from us: %s; Linux 5.10 or newer with "

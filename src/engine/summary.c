@@ -2,6 +2,7 @@
 #include "engine/summary.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 
 #include "base/log.h"
 #include "engine/dest.h"
@@ -13,7 +14,8 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-static void log_losses(const uint64_t *counters)
+/* Returns whether the kernel side lost anything. */
+static bool log_losses(const uint64_t *counters)
 {
 	bool any = false;
 
@@ -27,21 +29,28 @@ static void log_losses(const uint64_t *counters)
 		ecap_warn("lost %" PRIu64 " byte%s in %" PRIu64 " call%s: %s", bytes, plural(bytes),
 			  calls, plural(calls), ecap_loss_name(reason));
 	}
-	if (!any)
-		ecap_info("nothing was lost");
+	if (counters[ECAP_CTR_LOST_ENDS])
+		ecap_warn("%" PRIu64 " starts and ends of processes and connections were missed, "
+			  "too",
+			  counters[ECAP_CTR_LOST_ENDS]);
+	return any;
 }
 
-static void log_output(const struct ecap_output *output)
+/* Returns whether the output lacks anything. */
+static bool log_output(const struct ecap_output *output, uint64_t refused_bytes)
 {
 	struct ecap_dest_stats stats = ecap_dest_get_stats(output->dest);
 
 	if (stats.refused)
-		ecap_warn("%s=%s was too slow: %" PRIu64 " event%s left out", output->sink->name,
-			  ecap_dest_get_name(output->dest), stats.refused, plural(stats.refused));
+		ecap_warn("%s=%s was too slow: %" PRIu64 " event%s with %" PRIu64
+			  " byte%s left out",
+			  output->sink->name, ecap_dest_get_name(output->dest), stats.refused,
+			  plural(stats.refused), refused_bytes, plural(refused_bytes));
 	if (stats.failed)
 		ecap_warn("%s=%s: %" PRIu64 " event%s written, %" PRIu64 " not", output->sink->name,
 			  ecap_dest_get_name(output->dest), stats.written, plural(stats.written),
 			  stats.failed);
+	return stats.refused || stats.failed;
 }
 
 void ecap_summary_log(const struct ecap_kernel *k, const struct ecap_dispatch *dispatch,
@@ -50,6 +59,7 @@ void ecap_summary_log(const struct ecap_kernel *k, const struct ecap_dispatch *d
 	struct ecap_dispatch_stats stats = ecap_dispatch_get_stats(dispatch);
 	uint64_t counters[ECAP_CTR_COUNT] = { 0 };
 	int r = ecap_kernel_read_counters(k, counters);
+	bool lost;
 
 	ecap_info("seen: %" PRIu64 " byte%s in %" PRIu64 " call%s on %" PRIu64
 		  " connection%s of %" PRIu64 " process%s",
@@ -58,13 +68,15 @@ void ecap_summary_log(const struct ecap_kernel *k, const struct ecap_dispatch *d
 		  stats.n_processes, stats.n_processes == 1 ? "" : "es");
 	if (r < 0)
 		(void)ecap_warn_r(r, "cannot read what was lost");
-	else
-		log_losses(counters);
+	lost = r < 0 || log_losses(counters);
 	if (stats.n_invalid)
 		ecap_warn("%" PRIu64 " record%s from the kernel made no sense and were left out",
 			  stats.n_invalid, plural(stats.n_invalid));
+	lost = lost || stats.n_invalid;
 	for (size_t i = 0; i < n_outputs; i++)
-		log_output(&outputs[i]);
+		lost |= log_output(&outputs[i], ecap_dispatch_refused_bytes(dispatch, i));
+	if (!lost)
+		ecap_info("nothing was lost");
 	if (!stats.n_events)
 		ecap_info(
 			"nothing was seen: did the program use one of the libraries above, and do "

@@ -8,8 +8,8 @@
 struct ecap_buf;
 
 /*
- * Writes JSON into a buffer as it is told, commas included. That objects and arrays are closed and
- * that keys and values alternate is up to the caller; failures stick in the buffer.
+ * Writes JSON into a buffer as it is told, commas included. That objects are closed and that keys
+ * and values alternate is up to the caller; failures stick in the buffer.
  */
 struct ecap_json {
 	struct ecap_buf *out; /* borrowed */
@@ -21,8 +21,6 @@ void ecap_json_init(struct ecap_json *w, struct ecap_buf *out);
 
 void ecap_json_begin_object(struct ecap_json *w);
 void ecap_json_end_object(struct ecap_json *w);
-void ecap_json_begin_array(struct ecap_json *w);
-void ecap_json_end_array(struct ecap_json *w);
 /* The key of the value that follows; one of ours, that needs no escapes. */
 void ecap_json_key(struct ecap_json *w, const char *key);
 
@@ -37,5 +35,4 @@ void ecap_json_string_or_null(struct ecap_json *w, const char *s);
 void ecap_json_base64(struct ecap_json *w, const uint8_t *p, size_t n);
 /* An integer, with all its digits also where a double could not hold them. */
 void ecap_json_u64(struct ecap_json *w, uint64_t v);
-void ecap_json_bool(struct ecap_json *w, bool v);
 void ecap_json_null(struct ecap_json *w);

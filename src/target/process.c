@@ -41,19 +41,12 @@ static ssize_t read_small(pid_t pid, const char *name, char *buf, size_t size)
 	return n;
 }
 
-/* pid (comm) state ppid ... starttime is field 22. comm may hold anything: count from its end. */
+/* pid (comm) state ppid ... comm may hold anything: look for its end from the end of the line. */
 static int parse_stat(const char *stat, struct ecap_process_facts *ret)
 {
 	const char *p = strrchr(stat, ')');
 
-	if (!p || sscanf(p, ") %*c %" SCNu32, &ret->ppid) != 1)
-		return -EBADMSG;
-	for (int field = 2; field < 22; field++) {
-		p = strchr(p + 1, ' ');
-		if (!p)
-			return -EBADMSG;
-	}
-	return sscanf(p, "%" SCNu64, &ret->start_ticks) == 1 ? 0 : -EBADMSG;
+	return p && sscanf(p, ") %*c %" SCNu32, &ret->ppid) == 1 ? 0 : -EBADMSG;
 }
 
 bool ecap_container_id_parse(const char *cgroup, char ret[ECAP_CONTAINER_ID_LEN + 1])
@@ -110,6 +103,18 @@ int ecap_process_tgid(pid_t pid, pid_t *ret)
 		return n == -ENOENT ? -ESRCH : (int)n;
 	p = strstr(text, "\nTgid:");
 	return p && sscanf(p, "\nTgid: %d", ret) == 1 ? 0 : -EBADMSG;
+}
+
+bool ecap_process_proc_is_ours(void)
+{
+	char self[16], target[16];
+	ssize_t n = readlink("/proc/self", target, sizeof(target) - 1);
+
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	(void)snprintf(self, sizeof(self), "%d", getpid());
+	return strcmp(target, self) == 0;
 }
 
 int ecap_process_each(ecap_process_fn fn, void *arg)

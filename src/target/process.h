@@ -12,7 +12,6 @@
 
 struct ecap_process_facts {
 	uint32_t ppid;
-	uint64_t start_ticks;			   /* after boot, in clock ticks */
 	char exe[PATH_MAX];			   /* empty: could not be read */
 	char container[ECAP_CONTAINER_ID_LEN + 1]; /* empty: in none */
 };
@@ -25,6 +24,13 @@ int ecap_process_facts_read(pid_t pid, struct ecap_process_facts *ret);
  * -ESRCH: there is none.
  */
 int ecap_process_tgid(pid_t pid, pid_t *ret);
+
+/*
+ * Whether /proc shows our own PID namespace. After `unshare -p` without a /proc mounted anew it
+ * does not: the numbers there are those of another namespace and name other processes than ours
+ * do. A /proc that is missing is not ours either.
+ */
+bool ecap_process_proc_is_ours(void);
 
 /*
  * Find the container id, 64 hexadecimal digits, in the text of /proc/PID/cgroup. Returns whether

@@ -18,6 +18,15 @@ static struct ecap_hash *new_table(size_t key_size, size_t max)
 	return h;
 }
 
+static size_t count(const struct ecap_hash *h)
+{
+	size_t pos = 0, n = 0;
+
+	while (ecap_hash_next(h, &pos))
+		n++;
+	return n;
+}
+
 static void refuses_sizes(void **state)
 {
 	struct ecap_hash *h = NULL;
@@ -47,7 +56,7 @@ static void finds_what_was_inserted(void **state)
 	assert_ptr_equal(ecap_hash_remove(h, "key1"), &one);
 	assert_null(ecap_hash_remove(h, "key1"));
 	assert_null(ecap_hash_find(h, "key1"));
-	assert_int_equal(ecap_hash_count(h), 1);
+	assert_int_equal(count(h), 1);
 }
 
 static void refuses_beyond_the_limit(void **state)
@@ -61,7 +70,7 @@ static void refuses_beyond_the_limit(void **state)
 		assert_int_equal(ecap_hash_insert(h, &i, &value), 0);
 	assert_int_equal(ecap_hash_insert(h, &(uint32_t){ 20 }, &value), -ENOSPC);
 	assert_int_equal(ecap_hash_insert(h, &(uint32_t){ 5 }, &value), -EEXIST);
-	assert_int_equal(ecap_hash_count(h), 20);
+	assert_int_equal(count(h), 20);
 	assert_ptr_equal(ecap_hash_remove(h, &(uint32_t){ 5 }), &value);
 	assert_int_equal(ecap_hash_insert(h, &(uint32_t){ 20 }, &value), 0);
 	assert_int_equal(ecap_hash_insert(none, "x", &value), -ENOSPC);
@@ -116,7 +125,7 @@ static void agrees_with_an_array(void **state)
 			n_present -= present[key];
 			present[key] = false;
 		}
-		assert_int_equal(ecap_hash_count(h), n_present);
+		assert_int_equal(count(h), n_present);
 	}
 }
 
@@ -135,7 +144,7 @@ static void holds_many(void **state)
 	}
 	for (uint64_t i = 0; i < N; i++)
 		assert_ptr_equal(ecap_hash_find(h, &keys[3 * i]), &keys[3 * i]);
-	assert_int_equal(ecap_hash_count(h), N);
+	assert_int_equal(count(h), N);
 }
 
 static void walk_removes(void **state)
@@ -168,7 +177,7 @@ static void walk_removes(void **state)
 	for (uint32_t i = 0; i < N; i++)
 		(void)ecap_hash_remove(h, &i);
 	assert_null(ecap_hash_next(h, &pos));
-	assert_int_equal(ecap_hash_count(h), 0);
+	assert_int_equal(count(h), 0);
 }
 
 int main(void)

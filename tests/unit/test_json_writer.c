@@ -31,26 +31,24 @@ static void nests(void **state)
 	ecap_json_key(&w, "empty");
 	ecap_json_begin_object(&w);
 	ecap_json_end_object(&w);
-	ecap_json_key(&w, "list");
-	ecap_json_begin_array(&w);
-	ecap_json_begin_array(&w);
-	ecap_json_end_array(&w);
-	ecap_json_bool(&w, true);
-	ecap_json_bool(&w, false);
+	ecap_json_key(&w, "null");
 	ecap_json_null(&w);
+	ecap_json_key(&w, "none");
 	ecap_json_string_or_null(&w, NULL);
+	ecap_json_key(&w, "string");
 	ecap_json_string_or_null(&w, "s");
+	ecap_json_key(&w, "base64");
 	ecap_json_base64(&w, (const uint8_t *)"f", 1);
+	ecap_json_key(&w, "object");
 	ecap_json_begin_object(&w);
 	ecap_json_key(&w, "n");
 	ecap_json_u64(&w, 1);
 	ecap_json_end_object(&w);
-	ecap_json_end_array(&w);
 	ecap_json_key(&w, "last");
 	ecap_json_u64(&w, 2);
 	ecap_json_end_object(&w);
-	assert_written(&b, "{\"empty\":{},\"list\":[[],true,false,null,null,\"s\",\"Zg==\","
-			   "{\"n\":1}],\"last\":2}");
+	assert_written(&b, "{\"empty\":{},\"null\":null,\"none\":null,\"string\":\"s\","
+			   "\"base64\":\"Zg==\",\"object\":{\"n\":1},\"last\":2}");
 	ecap_buf_done(&b);
 }
 

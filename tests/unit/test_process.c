@@ -100,6 +100,12 @@ static void a_missing_process_is_esrch(void **state)
 	assert_int_equal(tgid, getpid());
 }
 
+static void proc_is_ours(void **state)
+{
+	(void)state;
+	assert_true(ecap_process_proc_is_ours());
+}
+
 static int find_own_exe(pid_t pid, const struct ecap_mapping *map, void *arg)
 {
 	(void)pid;
@@ -130,6 +136,7 @@ int main(void)
 		cmocka_unit_test(container_ids_are_64_hex_digits),
 		cmocka_unit_test(our_own_facts_are_right),
 		cmocka_unit_test(a_missing_process_is_esrch),
+		cmocka_unit_test(proc_is_ours),
 		cmocka_unit_test(walks_find_this_program),
 	};
 
