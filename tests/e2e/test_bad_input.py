@@ -8,10 +8,10 @@ import subprocess
 import pytest
 
 from lib import kernel, wait
+from lib.capture import assert_same
 from lib.process import as_nobody
 
 FAILED, USAGE = 1, 2
-COUNTED = re.compile(r"\b(\d+) events? written, (\d+) not\b")
 
 # What is asked, the exit status, what the line has to name.
 CASES = {
@@ -120,6 +120,45 @@ def test_output_not_ours_is_kept(binary, tmp_path):
     assert kept.read_text() == "kept"
 
 
+def without_stdout(command):
+    """The command with no descriptor 1 at all."""
+    return ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+
+
+@pytest.mark.parametrize("args", [[], ["-o", "json"], ["-o", "text=-"]], ids=" ".join)
+def test_stdout_is_closed(binary, kernel_ids, args):
+    done = run(binary, args, without_stdout)
+    assert_refused(done, FAILED, [])
+    assert re.search("standard output|(text|json)=-", done.stderr.decode()), done.stderr
+    kernel.assert_nothing_left(kernel_ids)
+
+
+def test_stdout_is_closed_and_not_needed(ecapture, peer):
+    actor = peer("nonblock")
+    run = ecapture("-p", actor.pid, wrap=without_stdout)
+    report = actor.play()
+    assert_same(run.finish(), report)
+
+
+@pytest.mark.parametrize("kind", ["spelling", "hard-link", "symbolic-link"])
+def test_one_file_with_two_names(binary, kernel_ids, tmp_path, kind):
+    """Two outputs would overwrite each other: refused, and what the file held is still there."""
+    first = tmp_path / "aa"
+    first.write_text("kept")
+    second = f"{tmp_path}/./aa" if kind == "spelling" else tmp_path / "bb"
+    if kind == "hard-link":
+        second.hardlink_to(first)
+    elif kind == "symbolic-link":
+        second.symlink_to(first)
+    done = run(binary, ["-o", f"text={first}", "-o", f"json={second}"])
+    assert done.returncode in (FAILED, USAGE), done
+    assert_refused(done, done.returncode, [])
+    line = done.stderr.decode()
+    assert str(first) in line or str(second) in line, f"the file is not named: {line}"
+    assert first.read_text() == "kept"
+    kernel.assert_nothing_left(kernel_ids)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system with room for a little."""
@@ -135,9 +174,7 @@ def assert_full(run, path):
     assert run.wait_end() == FAILED, run.err.tail()
     named = [line for line in run.err.lines if str(path) in line and "No space left" in line]
     assert named, f"no line about the full disk:\n{run.err.tail()}"
-    counted = [found for found in map(COUNTED.search, run.err.lines) if found]
-    assert len(counted) == 1, f"what did not fit is not counted:\n{run.err.tail()}"
-    return tuple(map(int, counted[0].groups()))
+    return run.told_unwritten()
 
 
 def test_device_full(ecapture, peer, kernel_ids):

@@ -105,6 +105,39 @@ def test_handle_reuse(ecapture, peer, rung, how, count):
     assert len(capture.of(report["pid"])) == 2 * count
 
 
+def test_calls_left_by_longjmp(ecapture, peer, rung):
+    """Calls that never return, at all depths of the stack: what is said after them is whole."""
+    capture, report = played(ecapture, peer, "longjmp", rung=rung)
+    clients = [end for end in report["ends"] if end["role"] == "client"]
+    handles = {end["handle"] for end in clients}
+    assert len(handles) < len(clients), f"the peer did not reuse its handles: {handles}"
+    check(capture, report)
+    assert len(capture.of(report["pid"])) == 2 * len(clients)
+
+
+def test_fork(ecapture, peer, rung):
+    """Parent and child go on with their copies of one connection: each has streams of its own."""
+    actor = peer("fork")
+    run = ecapture(rung=rung)
+    reports = actor.go().reports(120)
+    capture = run.finish()
+    assert len({report["pid"] for report in reports}) == 2
+    for report in reports:
+        check(capture, report)
+        assert len(capture.of(report["pid"])) == len(report["ends"])
+
+
+def test_fork_of_a_chosen_process(ecapture, peer):
+    """-p is this process, and not what it starts."""
+    actor = peer("fork")
+    run = ecapture("-p", actor.pid)
+    child, parent = actor.go().reports(120)
+    capture = run.finish()
+    check(capture, parent)
+    assert_would_fail(check, capture, child)
+    assert not capture.of(child["pid"])
+
+
 def test_two_at_the_same_time(ecapture, peer, rung):
     """Two ecapture on one library; the first leaves while the second goes on."""
     first, second = ecapture(rung=rung), ecapture(rung=rung)

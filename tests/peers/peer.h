@@ -39,6 +39,12 @@ void peer_nested(struct tls_context *tls, struct account *acc, const struct peer
 /* opt->count connections one after the other on the same handle addresses. */
 void peer_reuse(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
+/* Calls that a longjmp() leaves, several times on one thread, and what is said after them. */
+void peer_longjmp(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* A process and its child, each with a copy of one connection; the child has its own account. */
+void peer_fork(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
 /* One connection between two threads, as many messages as fit, until "stop" or opt->count. */
 void peer_stream(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 

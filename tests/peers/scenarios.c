@@ -9,64 +9,9 @@
 #include <openssl/ssl.h>
 
 #include "account.h"
+#include "link.h"
 #include "peer.h"
 #include "tls.h"
-
-#define MAX_EXCHANGE (128 * 1024)
-
-/* The two ends of one connection in the account. */
-struct link {
-	struct end *client;
-	struct end *server;
-};
-
-static struct link link_of(struct account *acc, const char *name, const struct tls_pair *pair)
-{
-	return (struct link){
-		.client = account_end(acc, name, "client", pair->client),
-		.server = account_end(acc, name, "server", pair->server),
-	};
-}
-
-/* Bytes moved; 0 where the handle has to wait for the other end. */
-static size_t moved(struct end *end, int n)
-{
-	int why;
-
-	if (n > 0)
-		return (size_t)n;
-	why = SSL_get_error(end_ssl(end), n);
-	if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
-		peer_die("a call failed with error %d", why);
-	return 0;
-}
-
-/* Take turns until @to has read the @len bytes that @from writes, then compare them. */
-static void exchange(struct end *from, struct end *to, size_t len)
-{
-	unsigned char *out = tls_random(len), *in = tls_random(len);
-	size_t sent = 0, got = 0;
-
-	while (got < len) {
-		if (sent < len)
-			sent += moved(from, end_call(from, TLS_WRITE, out + sent, len - sent));
-		got += moved(to, end_call(to, TLS_READ, in + got, len - got));
-	}
-	if (memcmp(in, out, len))
-		peer_die("%zu bytes arrived changed", len);
-	free(in);
-	free(out);
-}
-
-/* A connected pair on memory BIOs, noted under @name. */
-static struct link connected(struct tls_context *tls, struct account *acc, const char *name,
-			     struct tls_pair *ret_pair)
-{
-	*ret_pair = tls_pair_new(tls);
-	tls_pair_join(ret_pair, TLS_ROOM);
-	tls_pair_handshake(ret_pair);
-	return link_of(acc, name, ret_pair);
-}
 
 void peer_nonblock(struct tls_context *tls, struct account *acc, const struct peer_options *opt)
 {
@@ -80,10 +25,10 @@ void peer_nonblock(struct tls_context *tls, struct account *acc, const struct pe
 	tls_pair_handshake(&pair);
 	link = link_of(acc, "nonblock", &pair);
 
-	if (moved(link.server, end_call(link.server, TLS_READ, in, sizeof(in))))
+	if (link_moved(link.server, end_call(link.server, TLS_READ, in, sizeof(in))))
 		peer_die("bytes before any were sent");
 	end_must(link.client, TLS_WRITE, msg, 100);
-	if (moved(link.server, end_call(link.server, TLS_READ, in, sizeof(in))) != 100)
+	if (link_moved(link.server, end_call(link.server, TLS_READ, in, sizeof(in))) != 100)
 		peer_die("not the 100 bytes");
 	tls_pair_free(&pair);
 	free(msg);
@@ -106,7 +51,7 @@ void peer_partial(struct tls_context *tls, struct account *acc, const struct pee
 		tls_pair_handshake(&pair);
 		link = link_of(acc, modes[i] ? "partial" : "retried", &pair);
 		SSL_set_mode(pair.client, modes[i]);
-		exchange(link.client, link.server, 6 * 16384);
+		link_exchange(link.client, link.server, 6 * 16384);
 		tls_pair_free(&pair);
 	}
 }
@@ -147,7 +92,7 @@ static void every_peek(struct end *from, struct end *to)
 	};
 	unsigned char in[512];
 
-	if (moved(to, end_call(to, TLS_PEEK, in, sizeof(in))))
+	if (link_moved(to, end_call(to, TLS_PEEK, in, sizeof(in))))
 		peer_die("bytes before any were sent");
 	for (int i = 0; i < 4; i++) {
 		unsigned char *out = tls_random(300);
@@ -186,23 +131,74 @@ static void early_exchange(const struct tls_pair *pair, const struct link *link)
 	free(hello);
 }
 
-static void every_early(struct tls_context *tls, struct account *acc, SSL_SESSION *session)
+/*
+ * The hello and the early data wait in the library together. The first calls find no room for all
+ * of it, which they say after they have taken the data: the call that ends it sends no more.
+ */
+static void early_retried(const struct tls_pair *pair, const struct link *link)
+{
+	unsigned char *hello = tls_random(700);
+	size_t got = 0, tries = 0;
+	unsigned char in[1024];
+
+	while (!link_moved(link->client, end_call(link->client, TLS_WRITE_EARLY, hello, 700))) {
+		tries++;
+		got += link_moved(link->server,
+				  end_call(link->server, TLS_READ_EARLY, in + got, 700 - got));
+	}
+	if (!tries)
+		peer_die("the early data was sent at once");
+	while (got < 700)
+		got += link_moved(link->server,
+				  end_call(link->server, TLS_READ_EARLY, in + got, 700 - got));
+	if (memcmp(in, hello, got))
+		peer_die("the early data arrived changed");
+
+	if (end_call(link->server, TLS_READ_EARLY, in, sizeof(in)) > 0)
+		peer_die("more early data than was sent");
+	tls_pair_handshake(pair);
+	free(hello);
+}
+
+/* What the client keeps of a connection in order to resume it; each goes for one resumption. */
+static SSL_SESSION *resumable(const struct tls_pair *pair)
+{
+	/* The tickets came with the first bytes that the client read. */
+	SSL_SESSION *session = SSL_get1_session(pair->client);
+
+	if (!session || !SSL_SESSION_get_max_early_data(session))
+		peer_die("no session that allows early data");
+	/* A handle that is freed without a shutdown takes its session with it. */
+	SSL_shutdown(pair->client);
+	SSL_shutdown(pair->server);
+	return session;
+}
+
+/* One resumed connection; @session becomes what the next one resumes. */
+static void every_early(struct tls_context *tls, struct account *acc, SSL_SESSION **session,
+			bool retried)
 {
 	struct tls_pair pair = tls_pair_new(tls);
-	struct link link = link_of(acc, "early", &pair);
+	struct link link = link_of(acc, retried ? "early, retried" : "early", &pair);
 
-	tls_pair_join(&pair, TLS_ROOM);
-	if (SSL_set_session(pair.client, session) != 1)
+	tls_pair_join_rooms(&pair, retried ? 256 : TLS_ROOM, TLS_ROOM);
+	if (SSL_set_session(pair.client, *session) != 1)
 		peer_die("the session was refused");
-	early_exchange(&pair, &link);
+	SSL_SESSION_free(*session);
+	if (retried)
+		early_retried(&pair, &link);
+	else
+		early_exchange(&pair, &link);
 	every_plain(link.client, link.server, 90);
+	every_plain(link.server, link.client, 120);
+	*session = resumable(&pair);
 	tls_pair_free(&pair);
 }
 
 void peer_every(struct tls_context *tls, struct account *acc, const struct peer_options *opt)
 {
 	struct tls_pair pair;
-	struct link link = connected(tls, acc, "plain", &pair);
+	struct link link = link_connect(tls, acc, "plain", &pair);
 	SSL_SESSION *session;
 
 	(void)opt;
@@ -210,15 +206,10 @@ void peer_every(struct tls_context *tls, struct account *acc, const struct peer_
 	every_plain(link.server, link.client, 60);
 	every_peek(link.client, link.server);
 	every_peek(link.server, link.client);
-	/* The tickets came with the first bytes that the client read. */
-	session = SSL_get1_session(pair.client);
-	if (!session || !SSL_SESSION_get_max_early_data(session))
-		peer_die("no session that allows early data");
-	/* A handle that is freed without a shutdown takes its session with it. */
-	SSL_shutdown(pair.client);
-	SSL_shutdown(pair.server);
+	session = resumable(&pair);
 	tls_pair_free(&pair);
-	every_early(tls, acc, session);
+	every_early(tls, acc, &session, false);
+	every_early(tls, acc, &session, true);
 	SSL_SESSION_free(session);
 }
 
@@ -290,17 +281,17 @@ void peer_nested(struct tls_context *tls, struct account *acc, const struct peer
 	BIO_METHOD *method = outer_method();
 	unsigned int i;
 
-	links[0] = connected(tls, acc, names[0], &pairs[0]);
-	exchange(links[0].client, links[0].server, 50);
+	links[0] = link_connect(tls, acc, names[0], &pairs[0]);
+	link_exchange(links[0].client, links[0].server, 50);
 	for (i = 1; i < opt->depth; i++) {
 		pairs[i] = tls_pair_new(tls);
 		links[i] = link_of(acc, names[i], &pairs[i]);
 		put_inside(pairs[i].client, method, links[i - 1].client);
 		put_inside(pairs[i].server, method, links[i - 1].server);
-		exchange(links[i].client, links[i].server, 1000 + i);
-		exchange(links[i].server, links[i].client, 40000 + i);
+		link_exchange(links[i].client, links[i].server, 1000 + i);
+		link_exchange(links[i].server, links[i].client, 40000 + i);
 	}
-	exchange(links[0].server, links[0].client, 60);
+	link_exchange(links[0].server, links[0].client, 60);
 	while (i-- > 0)
 		tls_pair_free(&pairs[i]);
 	BIO_meth_free(method);
@@ -321,9 +312,7 @@ void peer_reuse(struct tls_context *tls, struct account *acc, const struct peer_
 {
 	struct tls_pair pair = { 0 };
 
-	/* No tickets and no cache: nothing stays on the heap, so addresses come back. */
-	SSL_CTX_set_num_tickets(tls->server, 0);
-	SSL_CTX_set_session_cache_mode(tls->server, SSL_SESS_CACHE_OFF);
+	tls_context_forget(tls);
 	for (unsigned int i = 0; i < opt->count; i++) {
 		struct link link;
 
@@ -332,8 +321,8 @@ void peer_reuse(struct tls_context *tls, struct account *acc, const struct peer_
 		tls_pair_join(&pair, TLS_ROOM);
 		tls_pair_handshake(&pair);
 		link = link_of(acc, "reuse", &pair);
-		exchange(link.client, link.server, 8 + i % 97);
-		exchange(link.server, link.client, 8 + i % 89);
+		link_exchange(link.client, link.server, 8 + i % 97);
+		link_exchange(link.server, link.client, 8 + i % 89);
 		if (opt->clear) {
 			clear(pair.client);
 			clear(pair.server);

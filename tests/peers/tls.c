@@ -78,6 +78,12 @@ void tls_context_init(struct tls_context *tls)
 	EVP_PKEY_free(key);
 }
 
+void tls_context_forget(struct tls_context *tls)
+{
+	SSL_CTX_set_num_tickets(tls->server, 0);
+	SSL_CTX_set_session_cache_mode(tls->server, SSL_SESS_CACHE_OFF);
+}
+
 void tls_context_done(struct tls_context *tls)
 {
 	SSL_CTX_free(tls->client);
@@ -100,9 +106,14 @@ struct tls_pair tls_pair_new(const struct tls_context *tls)
 
 void tls_pair_join(const struct tls_pair *pair, size_t room)
 {
+	tls_pair_join_rooms(pair, room, room);
+}
+
+void tls_pair_join_rooms(const struct tls_pair *pair, size_t to_server, size_t to_client)
+{
 	BIO *client = NULL, *server = NULL;
 
-	if (BIO_new_bio_pair(&client, room, &server, room) != 1)
+	if (BIO_new_bio_pair(&client, to_server, &server, to_client) != 1)
 		peer_die("no BIO pair");
 	SSL_set_bio(pair->client, client, client);
 	SSL_set_bio(pair->server, server, server);

@@ -21,6 +21,9 @@ struct tls_pair {
 /* Make the key, the self-signed certificate and both contexts, all in memory. */
 void tls_context_init(struct tls_context *tls);
 
+/* No tickets and no cache: nothing of a connection stays on the heap, so addresses come back. */
+void tls_context_forget(struct tls_context *tls);
+
 void tls_context_done(struct tls_context *tls);
 
 /* Two new handles, not yet connected to anything. */
@@ -31,6 +34,9 @@ struct tls_pair tls_pair_new(const struct tls_context *tls);
  * other has said nothing and "want write" when the room is used up.
  */
 void tls_pair_join(const struct tls_pair *pair, size_t room);
+
+/* The same with room of its own for each way. */
+void tls_pair_join_rooms(const struct tls_pair *pair, size_t to_server, size_t to_client);
 
 /* Join the two by a socket pair; with @flags SOCK_NONBLOCK both ends never block. */
 void tls_pair_join_socket(const struct tls_pair *pair, int flags);

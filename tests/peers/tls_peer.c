@@ -37,6 +37,8 @@ static const struct {
 	{ .name = "every", .run = peer_every },
 	{ .name = "nested", .run = peer_nested },
 	{ .name = "reuse", .run = peer_reuse, .count = 10000, .many = true, .no_calls = true },
+	{ .name = "longjmp", .run = peer_longjmp },
+	{ .name = "fork", .run = peer_fork },
 	{ .name = "stream", .run = peer_stream, .no_calls = true },
 };
 

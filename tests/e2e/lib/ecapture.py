@@ -2,6 +2,7 @@
 """The program under test as a process."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from lib import kernel, wait
 from lib.capture import Capture
 
 CAPTURING = "ecapture: capturing"
+COUNTED = re.compile(r"\b(\d+) events? written, (\d+) not\b")
 EXTRA_ARGS = shlex.split(os.environ.get("ECAPTURE_ARGS", ""))
 START_S = 30
 STOP_S = 60
@@ -18,13 +20,13 @@ STOP_S = 60
 class Ecapture:
     """One run. Its JSON goes to a file unless the test names the outputs."""
 
-    def __init__(self, binary, folder, args, validator, outputs=None, **popen):
+    def __init__(self, binary, folder, args, validator, outputs=None, wrap=list, **popen):
         self.json = folder / "out.json"
         self.stdout = folder / "stdout"
         self._validator = validator
         outputs = [f"json={self.json}"] if outputs is None else outputs
         flags = [part for output in outputs for part in ("-o", str(output))]
-        self.command = [str(binary), "tls", *EXTRA_ARGS, *flags, *map(str, args)]
+        self.command = wrap([str(binary), "tls", *EXTRA_ARGS, *flags, *map(str, args)])
         with open(self.stdout, "wb") as stdout:
             self.process = subprocess.Popen(
                 self.command,
@@ -61,10 +63,21 @@ class Ecapture:
 
     def stop(self, sig=signal.SIGINT):
         """End it as a user would; everything captured so far is in its output then."""
-        self.process.send_signal(sig)
+        self.signal(sig)
         status = self.wait_end()
         assert status == 0, f"exit status {status}\n{self.err.tail()}"
         return self
+
+    def signal(self, sig):
+        """Send a signal to the program itself, whatever it was wrapped in."""
+        os.kill(self.pid, sig)
+
+    def told_unwritten(self):
+        """How many events its summary says that an output has and has not; then some are lost."""
+        counted = [found for found in map(COUNTED.search, self.err.lines) if found]
+        assert len(counted) == 1, f"what was not written is not counted:\n{self.err.tail()}"
+        assert not self.err.find(lambda line: "nothing was lost" in line), self.err.tail()
+        return tuple(map(int, counted[0].groups()))
 
     def capture(self, cut_off=False):
         """Read and check its JSON."""

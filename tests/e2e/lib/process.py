@@ -3,6 +3,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 from lib import wait
 
@@ -15,6 +16,11 @@ def as_nobody(command):
     return [
         "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--", *command,
     ]  # fmt: skip
+
+
+def children_of(pid):
+    """The processes that the first thread of a process has started and not yet awaited."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 class Player:
@@ -37,12 +43,16 @@ class Player:
         self.tell("go")
         return self
 
-    def report(self, limit=60):
-        """Wait for an orderly end and return what the process says it did."""
+    def reports(self, limit=60):
+        """Wait for an orderly end; what the process, last, and any children say they did."""
         status = self.process.wait(wait.seconds(limit))
         lines = self.out.join(10)
         assert status == 0, f"{self.command} ended with {status}"
-        return json.loads(lines[-1])
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def report(self, limit=60):
+        """Wait for an orderly end and return what the process says it did."""
+        return self.reports(limit)[-1]
 
     def play(self, limit=60):
         """go() and report()."""

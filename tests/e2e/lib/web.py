@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lib import wait
+from lib.process import children_of
 
 ADDRESS = "127.0.0.1"
 AGENT = "end-to-end test"
@@ -103,8 +104,7 @@ class Nginx:
     @property
     def pids(self):
         """Master and workers."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return (self.process.pid, *map(int, children.read_text().split()))
+        return (self.process.pid, *children_of(self.process.pid))
 
     def accesses(self):
         """How many requests the access log has."""
@@ -166,6 +166,7 @@ def assert_client(capture, download):
     conns = capture.of(download.pid)
     assert len(conns) == 1, f"/{download.name}: {len(conns)} connections of curl"
     assert conns[0].comm == "curl", conns[0].comm
+    capture.assert_no_loss(download.pid)
     assert_sums(conns[0].sums, download.sums, f"/{download.name}, curl")
 
 
