@@ -192,9 +192,9 @@ static int refuse_rungs(enum ecap_rung wanted, int r)
 	if (r == -EPERM || r == -EACCES)
 		explain_refusal();
 	else if (wanted != ECAP_RUNG_AUTO)
-		ecap_err(
-			"--attach=%s does not work on this kernel: %s; without it, what does is used",
-			ecap_rung_name(wanted), ecap_strerror(r, why, sizeof(why)));
+		ecap_err("--attach=%s does not work on this kernel: %s; "
+			 "without it, what does is used",
+			 ecap_rung_name(wanted), ecap_strerror(r, why, sizeof(why)));
 	else
 		ecap_err("this kernel takes no uprobes from us: %s; Linux 5.10 or newer with "
 			 "CONFIG_UPROBES and CONFIG_BPF_SYSCALL is needed (-d shows details)",
