@@ -121,16 +121,34 @@ static int search(struct ecap_attacher *a)
 	return -ENOENT;
 }
 
+/* Append what a file must define to be a target of some probe. */
+static void put_required(struct ecap_buf *out)
+{
+	uint32_t row;
+
+	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
+		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
+
+		ecap_buf_printf(out, "%s%s:", i ? "; " : "", probe->name);
+		for (size_t j = 0; j < probe->n_hooks; j++) {
+			if (probe->hooks[j].required)
+				ecap_buf_printf(out, " %s", probe->hooks[j].symbol);
+		}
+	}
+	ecap_buf_putc(out, '\0');
+}
+
 /* Why the file that the user named is no target, with what we saw in it. */
-static int explain_named(const char *path, int fd, int r)
+static int explain_named(struct ecap_buf *text, const char *path, int fd, int r)
 {
 	uint8_t magic[4] = { 0 };
 	ssize_t n = pread(fd, magic, sizeof(magic), 0);
 
+	put_required(text);
 	if (r == -ENOENT)
-		ecap_err("--libssl %s: defines no SSL_read, SSL_write and SSL_free; name the file "
-			 "that holds the TLS library (`ldd PROGRAM` shows it)",
-			 path);
+		ecap_err("--libssl %s: does not define all of %s; name the file that holds the TLS "
+			 "library (`ldd PROGRAM` shows it)",
+			 path, (const char *)text->data);
 	else if (r == -ENOEXEC)
 		ecap_err("--libssl %s: not a 64-bit ELF library or program of this machine "
 			 "(%zd bytes read, they begin %02x %02x %02x %02x)",
@@ -149,7 +167,7 @@ static int use_named(struct ecap_attacher *a)
 		return ecap_err_r(errno, "--libssl %s", a->opts.library);
 	r = ecap_target_resolve(fd, a->opts.library, &a->targets[0]);
 	if (r < 0)
-		return explain_named(a->opts.library, fd, r);
+		return explain_named(&a->summary, a->opts.library, fd, r);
 	(void)ecap_take_fd(fd);
 	a->n_targets = 1;
 	return 0;

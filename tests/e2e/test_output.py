@@ -2,6 +2,8 @@
 """What is written, where, and for whose eyes."""
 
 import json
+import os
+import socket
 import stat
 import subprocess
 
@@ -92,3 +94,14 @@ def test_schema_needs_no_privilege(binary, public_binary):
     command = as_nobody([public_binary, "schema"])
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=wait.seconds(30))
     assert json.loads(out.stdout) == schema.load(binary)
+
+
+def test_service_manager_is_told(ecapture, tmp_path):
+    """READY=1 goes to $NOTIFY_SOCKET when capturing begins, as sd_notify(3) has it."""
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(wait.seconds(30))
+        run = ecapture(env={**os.environ, "NOTIFY_SOCKET": path})
+        assert manager.recv(64) == b"READY=1"
+    run.stop()

@@ -66,3 +66,19 @@ def test_idle_stop_is_quick(ecapture, peer, rung):
     run.signal(signal.SIGINT)
     run.err.wait_for(lambda line: "seen:" in line, IDLE_STOP_S, "the summary")
     assert run.wait_end() == 0, run.err.tail()
+
+
+def test_a_second_signal_ends_at_once(ecapture, peer, fifo, kernel_ids):
+    """Whoever does not want to wait for a reader that stalls says so again."""
+    path, _ = fifo
+    run = play_unread(ecapture, peer, path, MIB_ALL)
+
+    def ended_by_signal():
+        if run.process.poll() is None:
+            run.signal(signal.SIGINT)
+        return run.process.poll() is not None
+
+    wait.until(ended_by_signal, STALLED_STOP_S, "the end")
+    assert run.wait_end() == FAILED
+    assert run.err.find(lambda line: "a second signal" in line), run.err.tail()
+    kernel.assert_nothing_left(kernel_ids)
