@@ -20,6 +20,7 @@ enum ecap_event_kind {
 	ECAP_EV_CONN_END = 3,	/* struct ecap_conn_end_event */
 	ECAP_EV_PROC_START = 4, /* struct ecap_proc_event: its first call, or handshake */
 	ECAP_EV_PROC_END = 5,	/* struct ecap_proc_event: replaced by exec, or ended */
+	ECAP_EV_PROC_MOVED = 6, /* struct ecap_proc_event, no incarnation: see lifecycle.bpf.c */
 };
 
 enum ecap_dir {

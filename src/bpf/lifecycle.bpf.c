@@ -18,6 +18,24 @@ static __always_inline void proc_end(__u32 tgid, __u64 incarnation)
 	ecap_emit_proc(set, &task, ECAP_EV_PROC_END, incarnation);
 }
 
+/*
+ * An exec by another thread than the first one gives the process that thread's task and ends the
+ * first one's. A link that is bound to the process holds the latter: it sees nothing any more.
+ */
+static __always_inline void report_moved(__u64 id, __u32 old_pid)
+{
+	struct ecap_settings *set = ecap_settings_get();
+	struct ecap_task task;
+	__u32 tgid;
+
+	if (old_pid == (__u32)id || !set || !(set->filters & ECAP_FILTER_PIDS))
+		return;
+	ecap_task_fill(set, &task);
+	tgid = task.shown >> 32;
+	if (bpf_map_lookup_elem(&ecap_pids, &tgid))
+		ecap_emit_proc(set, &task, ECAP_EV_PROC_MOVED, 0);
+}
+
 /* Arguments: task, the pid that the thread had before (it becomes the leader), binprm. */
 SEC("raw_tp/sched_process_exec")
 int proc_exec(struct bpf_raw_tracepoint_args *ctx)
@@ -27,6 +45,7 @@ int proc_exec(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = id >> 32;
 	struct ecap_proc *proc = bpf_map_lookup_elem(&ecap_procs, &tgid);
 
+	report_moved(id, ctx->args[1]);
 	if (!proc)
 		return 0;
 	bpf_map_delete_elem(&ecap_threads, &id);

@@ -32,6 +32,10 @@ struct id_list {
 	size_t n;
 };
 
+/* Reading every counter costs some microseconds; more often than this nobody looks. */
+#define MIN_STATS_MS 100ul
+#define MAX_STATS_MS (24ul * 3600 * 1000)
+
 struct tls_args {
 	struct ecap_opt_strings outputs;
 	const char *library;
@@ -39,6 +43,7 @@ struct tls_args {
 	struct id_list uids;
 	enum ecap_rung rung;
 	uint32_t ring_bytes;
+	uint64_t stats_ns;
 	bool hex;
 	bool dry_run;
 	bool debug;
@@ -53,7 +58,16 @@ struct id_range {
 	const char *what; /* is identified: "process" */
 };
 
-/* Add the comma-separated numbers of @arg. */
+static bool has_id(const struct id_list *list, uint32_t id)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* Add the comma-separated numbers of @arg, each once. */
 static int parse_ids(const char *arg, struct id_list *list, const struct id_range *range,
 		     struct ecap_opt_error *err)
 {
@@ -69,9 +83,12 @@ static int parse_ids(const char *arg, struct id_list *list, const struct id_rang
 			return ecap_opt_fail(err, "'%s' is not a list of numbers like 12,34", arg);
 		if (v < range->least || v > range->most)
 			return ecap_opt_fail(err, "%lu is no %s id", v, range->what);
-		if (list->n == MAX_IDS)
+		if (has_id(list, (uint32_t)v))
+			; /* named twice */
+		else if (list->n == MAX_IDS)
 			return ecap_opt_fail(err, "more than %d numbers", MAX_IDS);
-		list->ids[list->n++] = (uint32_t)v;
+		else
+			list->ids[list->n++] = (uint32_t)v;
 		if (!*end)
 			return 0;
 		p = end + 1;
@@ -96,6 +113,30 @@ static int parse_attach(const char *arg, void *dest, struct ecap_opt_error *err)
 {
 	if (ecap_rung_parse(arg, dest) < 0)
 		return ecap_opt_fail(err, "'%s' is none of auto, multi, perf-cookie and perf", arg);
+	return 0;
+}
+
+/* "5s", "500ms", "2m"; a bare number is seconds. */
+static int parse_period(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	static const struct {
+		const char *name;
+		unsigned long ms;
+	} units[] = { { "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
+	unsigned long v, ms = 0;
+	char *end;
+
+	errno = 0;
+	v = strtoul(arg, &end, 10);
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(units); i++) {
+		if (strcmp(end, units[i].name) == 0)
+			ms = units[i].ms;
+	}
+	if (*arg < '0' || *arg > '9' || !ms || errno)
+		return ecap_opt_fail(err, "'%s' is not a time like 5s, 500ms or 2m", arg);
+	if (v > MAX_STATS_MS / ms || v * ms < MIN_STATS_MS)
+		return ecap_opt_fail(err, "%s is not between 100ms and 24h", arg);
+	*(uint64_t *)dest = (uint64_t)v * ms * 1000000;
 	return 0;
 }
 
@@ -170,6 +211,16 @@ static const struct ecap_opt opts[] = {
 		.type = ECAP_OPT_FLAG,
 		.help = "In text, show plaintext as a hex dump.",
 		AT(hex),
+	},
+	{
+		.name = "stats",
+		.type = ECAP_OPT_CALLBACK,
+		.parse = parse_period,
+		.arg = "TIME",
+		.help = "Also write all counters every TIME (5s, 500ms, 2m): what was seen, what "
+			"was lost and why. At the end json has them in any case, and the summary "
+			"on standard error says them.",
+		AT(stats_ns),
 	},
 	{
 		.group = "How it works",
@@ -357,6 +408,7 @@ static int capture(const struct tls_args *args)
 		.n_uids = args->uids.n,
 		.rung = args->rung,
 		.ring_bytes = args->ring_bytes,
+		.stats_ns = args->stats_ns,
 		.sink_opts = { .hex = args->hex },
 		.dry_run = args->dry_run,
 	};

@@ -60,9 +60,18 @@ static int take_link(struct ecap_attachment *a, struct bpf_link *link)
 	return 0;
 }
 
+/* What a step works on. */
+struct job {
+	struct ecap_kernel *kernel;
+	const struct step *step;
+	pid_t pid; /* -1: all */
+	char path[64];
+	struct ecap_place places[ECAP_MAX_ROWS];
+	size_t n;
+};
+
 /* Uprobe multi: all places of a step are one link; the cookie tells them apart. */
-static int attach_multi(struct ecap_kernel *k, const char *path, const struct step *step,
-			const struct ecap_place *places, size_t n, struct ecap_attachment *a)
+static int attach_multi(const struct job *job, struct ecap_attachment *a)
 {
 	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts);
 	unsigned long offsets[ECAP_MAX_ROWS];
@@ -70,68 +79,71 @@ static int attach_multi(struct ecap_kernel *k, const char *path, const struct st
 	__u64 cookies[ECAP_MAX_ROWS];
 	int r;
 
-	r = ecap_kernel_get_program(k, step->prog, places[0].row, &prog);
+	r = ecap_kernel_get_program(job->kernel, job->step->prog, job->places[0].row, &prog);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < n; i++) {
-		offsets[i] = places[i].file_off;
-		cookies[i] = places[i].row;
+	for (size_t i = 0; i < job->n; i++) {
+		offsets[i] = job->places[i].file_off;
+		cookies[i] = job->places[i].row;
 	}
 	opts.offsets = offsets;
 	opts.cookies = cookies;
-	opts.cnt = n;
-	opts.retprobe = step->at_return;
-	return take_link(a, bpf_program__attach_uprobe_multi(prog, -1, path, NULL, &opts));
+	opts.cnt = job->n;
+	opts.retprobe = job->step->at_return;
+	return take_link(a,
+			 bpf_program__attach_uprobe_multi(prog, job->pid, job->path, NULL, &opts));
 }
 
 /* Perf events: a link for each place; without cookies a program instance for each row, too. */
-static int attach_perf(struct ecap_kernel *k, const char *path, const struct step *step,
-		       const struct ecap_place *places, size_t n, struct ecap_attachment *a)
+static int attach_perf(const struct job *job, struct ecap_attachment *a)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = step->at_return);
+	bool has_cookies = ecap_kernel_get_rung(job->kernel) == ECAP_RUNG_PERF_COOKIE;
+	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = job->step->at_return);
 	const struct bpf_program *prog;
 	int r = 0;
 
-	for (size_t i = 0; !r && i < n; i++) {
-		r = ecap_kernel_get_program(k, step->prog, places[i].row, &prog);
-		opts.bpf_cookie =
-			ecap_kernel_get_rung(k) == ECAP_RUNG_PERF_COOKIE ? places[i].row : 0;
+	for (size_t i = 0; !r && i < job->n; i++) {
+		const struct ecap_place *place = &job->places[i];
+
+		r = ecap_kernel_get_program(job->kernel, job->step->prog, place->row, &prog);
+		opts.bpf_cookie = has_cookies ? place->row : 0;
 		if (!r)
-			r = take_link(a, bpf_program__attach_uprobe_opts(
-						 prog, -1, path, places[i].file_off, &opts));
+			r = take_link(a, bpf_program__attach_uprobe_opts(prog, job->pid, job->path,
+									 place->file_off, &opts));
 	}
 	return r;
 }
 
-static int run_step(struct ecap_kernel *k, const struct ecap_target *target,
-		    const struct step *step, struct ecap_attachment *a)
+static int run_step(struct job *job, const struct ecap_target *target, struct ecap_attachment *a)
 {
-	struct ecap_place places[ECAP_MAX_ROWS];
-	char path[64];
-	size_t n = 0;
-
+	job->n = 0;
 	for (size_t i = 0; i < target->n_places; i++) {
-		if (ecap_registry_get_row(target->places[i].row, NULL)->at == step->at)
-			places[n++] = target->places[i];
+		if (ecap_registry_get_row(target->places[i].row, NULL)->at == job->step->at)
+			job->places[job->n++] = target->places[i];
 	}
-	if (!n)
+	if (!job->n)
 		return 0;
-	/* by descriptor: the path may name another file by now, or lie in another namespace */
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", target->fd);
-	if (ecap_kernel_get_rung(k) == ECAP_RUNG_MULTI)
-		return attach_multi(k, path, step, places, n, a);
-	return attach_perf(k, path, step, places, n, a);
+	if (ecap_kernel_get_rung(job->kernel) == ECAP_RUNG_MULTI)
+		return attach_multi(job, a);
+	return attach_perf(job, a);
 }
 
-int ecap_attach(struct ecap_kernel *k, const struct ecap_target *target,
+int ecap_attach(struct ecap_kernel *k, const struct ecap_target *target, uint32_t pid,
 		struct ecap_attachment **ret)
 {
 	ecap_cleanup(ecap_attachment_freep) struct ecap_attachment *a =
 		calloc(1, sizeof(*a) + 2 * target->n_places * sizeof(struct bpf_link *));
+	struct job job = { .kernel = k, .pid = pid ? (pid_t)pid : -1 };
 	int r = a ? 0 : -ENOMEM;
 
-	for (size_t i = 0; !r && i < ECAP_ARRAY_SIZE(steps); i++)
-		r = run_step(k, target, &steps[i], a);
+	/* by descriptor: the path may name another file by now, or lie in another namespace */
+	(void)snprintf(job.path, sizeof(job.path), "/proc/self/fd/%d", target->fd);
+	for (size_t i = 0; !r && i < ECAP_ARRAY_SIZE(steps); i++) {
+		job.step = &steps[i];
+		r = run_step(&job, target, a);
+	}
+	if (r == -ESRCH && pid)
+		return r;
 	if (r < 0)
 		return ecap_err_r(r, "cannot hook %s (%s, attach=%s), nothing of it stays hooked",
 				  target->path, target->probe->name,

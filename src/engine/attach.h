@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/cleanup.h"
 
 struct ecap_kernel;
@@ -10,10 +12,11 @@ struct ecap_target;
 struct ecap_attachment;
 
 /*
- * Hook all places of @target, or none of them. The target is only needed during the call. Logs
- * what failed. May wait in the kernel for milliseconds: not for the loop.
+ * Hook all places of @target, or none of them, in process @pid; 0: in all processes. The target is
+ * only needed during the call. Logs what failed; -ESRCH, without a word: there is no such process.
+ * May wait in the kernel for milliseconds: not for the loop.
  */
-int ecap_attach(struct ecap_kernel *k, const struct ecap_target *target,
+int ecap_attach(struct ecap_kernel *k, const struct ecap_target *target, uint32_t pid,
 		struct ecap_attachment **ret);
 /* Take one link away, the last that was made. Waits in the kernel for a grace period. */
 void ecap_attachment_drop_one(struct ecap_attachment *a);

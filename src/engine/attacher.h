@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 
@@ -23,9 +24,11 @@ enum ecap_attacher_state {
 
 struct ecap_attacher_opts {
 	struct ecap_kernel *kernel;
-	const char *library; /* hook this file only; NULL: search */
-	bool dry_run;	     /* find and check, but hook nothing */
-	int event_fd;	     /* written to at each change of state */
+	const char *library;  /* hook this file only; NULL: search */
+	const uint32_t *pids; /* search what these processes run; borrowed */
+	size_t n_pids;	      /* 0: what all do */
+	bool dry_run;	      /* find and check, but hook nothing */
+	int event_fd;	      /* written to at each change of state */
 };
 
 /* Start the thread. @opts is copied, what it points to is borrowed. */
@@ -41,6 +44,12 @@ enum ecap_attacher_state ecap_attacher_get_state(struct ecap_attacher *a);
  * ECAP_ATTACHER_QUIET then. The rest may take seconds; ecap_attacher_free() waits for it.
  */
 void ecap_attacher_end(struct ecap_attacher *a);
+
+/*
+ * Process @pid, to which links are bound, lost them by an exec that was not its first thread's:
+ * bind them anew.
+ */
+void ecap_attacher_rebind(struct ecap_attacher *a, uint32_t pid);
 
 /*
  * Names of the hooked files with their stacks, "PATH (NAME), PATH (NAME)". Borrowed; valid

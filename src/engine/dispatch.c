@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "engine/dest.h"
 #include "engine/kernel.h"
+#include "engine/outputs.h"
 #include "engine/record.h"
 #include "engine/registry.h"
 #include "flow/flow.h"
@@ -20,7 +20,6 @@
 /* Twice what the kernel's tables hold: ends of connections may arrive late. */
 #define MAX_CONNS     131072
 #define MAX_PROCESSES 32768
-#define MAX_OUTPUTS   16
 
 /* What was noted of a process while it lived; NULL: could not be established. */
 struct facts {
@@ -32,31 +31,11 @@ struct facts {
 	char *container;
 };
 
-/* One direction of a connection, as a key: no padding. */
-struct direction {
-	uint64_t conn_id;
-	uint64_t dir;
-};
-
-/* What an output did not take of one direction, since it last took something of it. */
-struct missing {
-	struct direction where;
-	uint64_t off;
-	uint64_t bytes;
-	uint64_t events;
-};
-
-struct output {
-	struct ecap_output spec;
-	struct ecap_hash *missing; /* struct direction -> struct missing, owned */
-	uint64_t refused_bytes;
-};
-
 struct ecap_dispatch {
 	struct ecap_kernel *kernel;
-	struct output outputs[ECAP_MAX_OUTPUTS];
-	size_t n_outputs;
-	struct ecap_sink_opts sink_opts;
+	struct ecap_outputs *outputs; /* borrowed */
+	void (*moved)(void *arg, uint32_t pid);
+	void *moved_arg;
 	struct ecap_flow *flow;
 	struct ecap_clock clock;
 	char host[sizeof(((struct utsname *)0)->nodename)];
@@ -144,101 +123,6 @@ static struct ecap_flow_process *process_of(struct ecap_dispatch *d,
 	return process;
 }
 
-/* ------------------------------------------------------------------------------------- outputs */
-
-static void put_event(const struct ecap_dispatch *d, struct output *o, struct ecap_buf *buf,
-		      const struct ecap_out_event *ev)
-{
-	int r = o->spec.sink->format(ev, &d->sink_opts, buf);
-
-	ecap_dest_commit(o->spec.dest, r == 0);
-}
-
-/* How many bytes of its stream the event stands for, and where. false: it has no such place. */
-static bool event_range(const struct ecap_out_event *ev, uint64_t *ret_off, uint64_t *ret_bytes)
-{
-	if (ev->type == ECAP_OUT_DATA) {
-		*ret_off = ev->data.off;
-		*ret_bytes = ev->data.len;
-		return true;
-	}
-	*ret_off = ev->loss.off;
-	*ret_bytes = ev->loss.bytes;
-	return ev->loss.has_off && ev->loss.has_bytes;
-}
-
-static struct direction direction_of(const struct ecap_out_event *ev)
-{
-	return (struct direction){ .conn_id = ev->conn.id, .dir = ev->dir };
-}
-
-/* The output does not take @ev: remember what is missing, for the next event that it takes. */
-static void note_refused(struct output *o, const struct ecap_out_event *ev)
-{
-	ecap_autofree struct missing *fresh = NULL;
-	struct direction where = direction_of(ev);
-	struct missing *m = ecap_hash_find(o->missing, &where);
-	uint64_t off, bytes;
-
-	if (!event_range(ev, &off, &bytes))
-		return;
-	o->refused_bytes += bytes;
-	if (m) {
-		m->bytes += bytes;
-		m->events++;
-		return;
-	}
-	fresh = malloc(sizeof(*fresh));
-	if (!fresh)
-		return;
-	*fresh = (struct missing){ .where = where, .off = off, .bytes = bytes, .events = 1 };
-	if (ecap_hash_insert(o->missing, &where, fresh) == 0)
-		(void)ecap_take_ptr(fresh); /* else the summary alone has it */
-}
-
-/* Say what the output missed before @ev, of which only the origin is used. false: no room yet. */
-static bool put_missing(const struct ecap_dispatch *d, struct output *o, struct missing *m,
-			struct ecap_out_event ev)
-{
-	struct ecap_buf *buf = ecap_dest_admit(o->spec.dest);
-
-	if (!buf)
-		return false;
-	ev.type = ECAP_OUT_LOSS;
-	ev.dir = (enum ecap_out_dir)m->where.dir;
-	ev.conn.id = m->where.conn_id;
-	ev.loss = (struct ecap_out_loss){
-		.reason = "slow_output",
-		.off = m->off,
-		.bytes = m->bytes,
-		.calls = m->events,
-		.has_off = true,
-		.has_bytes = true,
-	};
-	put_event(d, o, buf, &ev);
-	(void)ecap_hash_remove(o->missing, &m->where);
-	free(m);
-	return true;
-}
-
-static void emit(struct ecap_dispatch *d, const struct ecap_out_event *ev)
-{
-	const struct direction where = direction_of(ev);
-
-	for (size_t i = 0; i < d->n_outputs; i++) {
-		struct output *o = &d->outputs[i];
-		struct missing *m = ecap_hash_find(o->missing, &where);
-		struct ecap_buf *buf = NULL;
-
-		if (!m || put_missing(d, o, m, *ev))
-			buf = ecap_dest_admit(o->spec.dest);
-		if (buf)
-			put_event(d, o, buf, ev);
-		else
-			note_refused(o, ev);
-	}
-}
-
 /* -------------------------------------------------------------------------------------- events */
 
 /* What all events of a record have in common; ev points into its own storage. */
@@ -319,7 +203,7 @@ static void emit_gap(struct ecap_dispatch *d, struct ecap_out_event ev, const st
 		.has_off = true,
 		.has_bytes = true,
 	};
-	emit(d, &ev);
+	ecap_outputs_put(d->outputs, &ev);
 }
 
 static void on_data(struct ecap_dispatch *d, const struct ecap_data_event *rec)
@@ -355,7 +239,7 @@ static void on_data(struct ecap_dispatch *d, const struct ecap_data_event *rec)
 	};
 	d->n_events++;
 	d->n_bytes += rec->len;
-	emit(d, &about.ev);
+	ecap_outputs_put(d->outputs, &about.ev);
 }
 
 static void on_loss(struct ecap_dispatch *d, const struct ecap_loss_event *rec)
@@ -375,7 +259,7 @@ static void on_loss(struct ecap_dispatch *d, const struct ecap_loss_event *rec)
 		.calls = rec->calls,
 		.has_bytes = rec->bytes != ECAP_BYTES_UNKNOWN,
 	};
-	emit(d, &about.ev);
+	ecap_outputs_put(d->outputs, &about.ev);
 }
 
 /* Report what is missing between the last record of a direction and its end. */
@@ -453,6 +337,23 @@ static void on_proc_end(struct ecap_dispatch *d, const struct ecap_proc_event *r
 	end_process(d, process, &about.ev);
 }
 
+void ecap_dispatch_end_processes(struct ecap_dispatch *d,
+				 bool (*ends)(void *arg, uint64_t incarnation), void *arg)
+{
+	struct ecap_flow_process *process, *next;
+
+	for (process = ecap_flow_first_process(d->flow); process; process = next) {
+		struct description about;
+
+		next = process->next;
+		if (!ends(arg, process->incarnation))
+			continue;
+		describe_process(d, process, &about);
+		about.ev.ts_ns = ecap_clock_now();
+		end_process(d, process, &about.ev);
+	}
+}
+
 void ecap_dispatch_record(void *arg, const void *data, size_t size)
 {
 	struct ecap_dispatch *d = arg;
@@ -477,6 +378,9 @@ void ecap_dispatch_record(void *arg, const void *data, size_t size)
 		break;
 	case ECAP_EV_PROC_END:
 		on_proc_end(d, data);
+		break;
+	case ECAP_EV_PROC_MOVED:
+		d->moved(d->moved_arg, hdr->tgid);
 		break;
 	case ECAP_EV_NONE:
 		break;
@@ -505,31 +409,37 @@ static void emit_untold(struct ecap_dispatch *d, struct ecap_out_event ev)
 			.calls = calls,
 			.has_bytes = true,
 		};
-		emit(d, &ev);
+		ecap_outputs_put(d->outputs, &ev);
 	}
+}
+
+static bool always(void *arg, uint64_t incarnation)
+{
+	(void)arg;
+	(void)incarnation;
+	return true;
 }
 
 void ecap_dispatch_end(struct ecap_dispatch *d)
 {
 	struct ecap_out_event end = { .ts_ns = ecap_clock_now(), .host = d->host };
-	struct ecap_flow_process *process;
 
-	while ((process = ecap_flow_first_process(d->flow))) {
-		struct description about;
-
-		describe_process(d, process, &about);
-		about.ev.ts_ns = end.ts_ns;
-		end_process(d, process, &about.ev);
-	}
+	ecap_dispatch_end_processes(d, always, NULL);
 	emit_untold(d, end);
-	for (size_t i = 0; i < d->n_outputs; i++) {
-		struct output *o = &d->outputs[i];
-		struct missing *m;
-		size_t pos = 0;
+	ecap_outputs_end(d->outputs, &end);
+}
 
-		while ((m = ecap_hash_next(o->missing, &pos)) && put_missing(d, o, m, end))
-			;
-	}
+void ecap_dispatch_stats_event(struct ecap_dispatch *d, const struct ecap_out_stats *stats)
+{
+	const struct ecap_out_event ev = {
+		.type = ECAP_OUT_STATS,
+		.ts_ns = ecap_clock_now(),
+		.host = d->host,
+		.dir = ECAP_OUT_DIR_UNKNOWN,
+		.stats = stats,
+	};
+
+	ecap_outputs_put(d->outputs, &ev);
 }
 
 /* ----------------------------------------------------------------------------------- life cycle */
@@ -547,8 +457,6 @@ int ecap_dispatch_new(const struct ecap_dispatch_opts *opts, struct ecap_dispatc
 
 	if (!d)
 		return -ENOMEM;
-	if (opts->n_outputs > ECAP_MAX_OUTPUTS)
-		return -E2BIG;
 	r = ecap_flow_new(&limits, &d->flow);
 	if (r < 0)
 		return r;
@@ -557,48 +465,21 @@ int ecap_dispatch_new(const struct ecap_dispatch_opts *opts, struct ecap_dispatc
 	memcpy(d->host, uts.nodename, sizeof(d->host));
 	ecap_clock_init(&d->clock);
 	d->kernel = opts->kernel;
-	d->sink_opts = opts->sink_opts;
+	d->outputs = opts->outputs;
+	d->moved = opts->moved;
+	d->moved_arg = opts->moved_arg;
 	d->n_rows = ecap_registry_n_rows();
 	d->proc_is_ours = ecap_process_proc_is_ours();
-	for (size_t i = 0; i < opts->n_outputs; i++) {
-		struct output *o = &d->outputs[d->n_outputs++];
-
-		o->spec = opts->outputs[i];
-		r = ecap_hash_new(sizeof(struct direction), MAX_CONNS, &o->missing);
-		if (r < 0)
-			return r;
-	}
 	*ret = ecap_take_ptr(d);
 	return 0;
-}
-
-static void free_missing(struct output *o)
-{
-	struct missing *m;
-	size_t pos = 0;
-
-	if (!o->missing)
-		return;
-	while ((m = ecap_hash_next(o->missing, &pos))) {
-		(void)ecap_hash_remove(o->missing, &m->where);
-		free(m);
-	}
-	ecap_hash_free(o->missing);
 }
 
 void ecap_dispatch_free(struct ecap_dispatch *d)
 {
 	if (!d)
 		return;
-	for (size_t i = 0; i < d->n_outputs; i++)
-		free_missing(&d->outputs[i]);
 	ecap_flow_free(d->flow);
 	free(d);
-}
-
-uint64_t ecap_dispatch_refused_bytes(const struct ecap_dispatch *d, size_t output)
-{
-	return d->outputs[output].refused_bytes;
 }
 
 struct ecap_dispatch_stats ecap_dispatch_get_stats(const struct ecap_dispatch *d)

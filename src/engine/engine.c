@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -19,12 +21,19 @@
 #include "engine/dispatch.h"
 #include "engine/kernel.h"
 #include "engine/notify.h"
+#include "engine/outputs.h"
 #include "engine/ring.h"
+#include "engine/stats.h"
 #include "engine/summary.h"
+#include "engine/sweep.h"
+#include "target/process.h"
 
 /* At the end a destination that takes nothing for so long is given up. */
 #define STALL_TICK_MS	1000
 #define STALL_TICKS_MAX 5
+
+/* How long after records have come what they left behind is looked for. */
+#define SWEEP_NS UINT64_C(5000000000)
 
 /* timeout(1) and others send a signal to the process and to its group: that is one request. */
 #define SAME_SIGNAL_NS 500000000u
@@ -49,12 +58,16 @@ struct engine {
 	int epoll_fd;
 	int signal_fd;
 	int event_fd; /* the other threads': something changed */
+	int stats_fd; /* timers */
+	int sweep_fd;
+	bool sweep_is_due; /* the timer runs */
 	struct ecap_kernel *kernel;
 	struct ecap_ring *ring;
 	struct ecap_dispatch *dispatch;
 	struct ecap_attacher *attacher;
-	struct ecap_output outputs[ECAP_MAX_OUTPUTS];
-	size_t n_outputs;
+	struct ecap_output specs[ECAP_MAX_OUTPUTS];
+	size_t n_specs;
+	struct ecap_outputs *outputs;
 };
 
 /* ------------------------------------------------------------------------------------ stopping */
@@ -90,26 +103,61 @@ static void on_signal(struct engine *e)
 
 /* ------------------------------------------------------------------------------ phase changes */
 
+/* @period_ns: 0 means once; @first_ns: 0 stops the timer. */
+static void set_timer(int fd, uint64_t first_ns, uint64_t period_ns)
+{
+	const struct itimerspec when = {
+		.it_value = { .tv_sec = (time_t)(first_ns / 1000000000),
+			      .tv_nsec = (long)(first_ns % 1000000000) },
+		.it_interval = { .tv_sec = (time_t)(period_ns / 1000000000),
+				 .tv_nsec = (long)(period_ns % 1000000000) },
+	};
+
+	(void)timerfd_settime(fd, 0, &when, NULL);
+}
+
+static int read_stats(const struct engine *e, struct ecap_stats *ret)
+{
+	const struct ecap_stats_sources from = {
+		.kernel = e->kernel,
+		.dispatch = e->dispatch,
+		.specs = e->specs,
+		.outputs = e->outputs,
+		.n_outputs = e->n_specs,
+	};
+
+	return ecap_stats_read(&from, ret);
+}
+
+static void emit_stats(struct engine *e, bool is_final)
+{
+	struct ecap_stats stats;
+
+	(void)read_stats(e, &stats); /* the kernel's numbers are 0 then; the summary says why */
+	stats.out.is_final = is_final;
+	ecap_dispatch_stats_event(e->dispatch, &stats.out);
+}
+
 static int begin_capture(struct engine *e)
 {
 	const char *targets = ecap_attacher_get_summary(e->attacher);
+	const char *rung = ecap_kernel_describe_rung(e->kernel);
 	int r;
 
-	for (size_t i = 0; i < e->n_outputs; i++) {
-		r = ecap_dest_start(e->outputs[i].dest);
+	for (size_t i = 0; i < e->n_specs; i++) {
+		r = ecap_dest_start(e->specs[i].dest);
 		if (r < 0)
 			return ecap_err_r(r, "cannot write to %s",
-					  ecap_dest_get_name(e->outputs[i].dest));
+					  ecap_dest_get_name(e->specs[i].dest));
 	}
 	e->phase = PHASE_CAPTURING;
 	e->captured = true;
 	ecap_kernel_set_active(e->kernel, !e->opts->dry_run);
 	if (e->opts->dry_run)
-		ecap_info("capturing nothing (dry run); would hook %s, attach=%s", targets,
-			  ecap_rung_name(ecap_kernel_get_rung(e->kernel)));
+		ecap_info("capturing nothing (dry run); would hook %s, %s", targets, rung);
 	else
-		ecap_info("capturing %s, attach=%s", targets,
-			  ecap_rung_name(ecap_kernel_get_rung(e->kernel)));
+		ecap_info("capturing %s, %s", targets, rung);
+	set_timer(e->stats_fd, e->opts->stats_ns, e->opts->stats_ns);
 	ecap_notify_ready();
 	return 0;
 }
@@ -121,8 +169,10 @@ static void begin_writing(struct engine *e)
 	if (r < 0)
 		e->result = ecap_err_r(r, "cannot read the kernel's records");
 	ecap_dispatch_end(e->dispatch);
-	for (size_t i = 0; i < e->n_outputs; i++)
-		ecap_dest_finish(e->outputs[i].dest);
+	if (e->captured)
+		emit_stats(e, true);
+	for (size_t i = 0; i < e->n_specs; i++)
+		ecap_dest_finish(e->specs[i].dest);
 	e->phase = PHASE_WRITING;
 }
 
@@ -156,8 +206,8 @@ static void check_destinations(struct engine *e)
 	bool all_finished = true;
 	char why[128];
 
-	for (size_t i = 0; i < e->n_outputs; i++) {
-		struct ecap_dest *dest = e->outputs[i].dest;
+	for (size_t i = 0; i < e->n_specs; i++) {
+		struct ecap_dest *dest = e->specs[i].dest;
 		int err = ecap_dest_get_stats(dest).err;
 
 		if (!ecap_dest_finished(dest))
@@ -187,14 +237,53 @@ static void on_change(struct engine *e)
 
 /* ------------------------------------------------------------------------------------ the loop */
 
+static void flush_outputs(struct engine *e)
+{
+	for (size_t i = 0; i < e->n_specs; i++)
+		ecap_dest_flush(e->specs[i].dest);
+}
+
 static void on_records(struct engine *e)
 {
 	int r = ecap_ring_drain(e->ring);
 
-	for (size_t i = 0; i < e->n_outputs; i++)
-		ecap_dest_flush(e->outputs[i].dest);
+	flush_outputs(e);
 	if (r < 0)
 		stop(e, ecap_err_r(r, "cannot read the kernel's records"));
+	if (!e->sweep_is_due)
+		set_timer(e->sweep_fd, SWEEP_NS, 0);
+	e->sweep_is_due = true;
+}
+
+static void on_sweep(struct engine *e)
+{
+	uint64_t n;
+	int r;
+
+	(void)!read(e->sweep_fd, &n, sizeof(n));
+	e->sweep_is_due = false;
+	r = ecap_sweep(e->kernel, e->ring, e->dispatch);
+	flush_outputs(e);
+	if (r < 0)
+		stop(e, ecap_err_r(r, "cannot clear the kernel's tables"));
+}
+
+static void on_stats(struct engine *e)
+{
+	uint64_t n;
+
+	(void)!read(e->stats_fd, &n, sizeof(n));
+	emit_stats(e, false);
+	flush_outputs(e);
+}
+
+/* Links to that process are bound to a task that is gone. */
+static void on_moved(void *arg, uint32_t pid)
+{
+	struct engine *e = arg;
+
+	if (e->phase == PHASE_CAPTURING)
+		ecap_attacher_rebind(e->attacher, pid);
 }
 
 /*
@@ -205,14 +294,14 @@ static void check_stall(struct engine *e)
 {
 	uint64_t progress = 0;
 
-	for (size_t i = 0; i < e->n_outputs; i++)
-		progress += ecap_dest_get_progress(e->outputs[i].dest);
+	for (size_t i = 0; i < e->n_specs; i++)
+		progress += ecap_dest_get_progress(e->specs[i].dest);
 	e->n_stalled = progress == e->progress ? e->n_stalled + 1 : 0;
 	e->progress = progress;
 	if (e->n_stalled < STALL_TICKS_MAX)
 		return;
-	for (size_t i = 0; i < e->n_outputs; i++) {
-		struct ecap_dest *dest = e->outputs[i].dest;
+	for (size_t i = 0; i < e->n_specs; i++) {
+		struct ecap_dest *dest = e->specs[i].dest;
 
 		if (ecap_dest_finished(dest))
 			continue;
@@ -242,7 +331,13 @@ static int loop(struct engine *e)
 				on_signal(e);
 			else if (fd == e->event_fd)
 				on_change(e);
-			else if (e->phase < PHASE_WRITING)
+			else if (e->phase >= PHASE_WRITING)
+				continue; /* the records are all read */
+			else if (fd == e->stats_fd)
+				on_stats(e);
+			else if (fd == e->sweep_fd)
+				on_sweep(e);
+			else
 				on_records(e);
 		}
 	}
@@ -273,7 +368,10 @@ static int open_descriptors(struct engine *e)
 	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	e->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	e->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (e->epoll_fd < 0 || e->signal_fd < 0 || e->event_fd < 0)
+	e->stats_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	e->sweep_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (e->epoll_fd < 0 || e->signal_fd < 0 || e->event_fd < 0 || e->stats_fd < 0 ||
+	    e->sweep_fd < 0)
 		return ecap_err_r(errno, "cannot set up the event loop");
 	return 0;
 }
@@ -290,15 +388,15 @@ static int open_output(struct engine *e, const struct ecap_output_spec *spec)
 				  spec->dest);
 	if (r < 0)
 		return ecap_err_r(r, "cannot open output %s=%s", spec->sink->name, spec->dest);
-	for (size_t i = 0; i < e->n_outputs; i++) {
-		if (ecap_dest_is_same_file(dest, e->outputs[i].dest)) {
+	for (size_t i = 0; i < e->n_specs; i++) {
+		if (ecap_dest_is_same_file(dest, e->specs[i].dest)) {
 			ecap_err("%s and %s are one file; give each output its own", spec->dest,
-				 ecap_dest_get_name(e->outputs[i].dest));
+				 ecap_dest_get_name(e->specs[i].dest));
 			ecap_dest_free(dest);
 			return -EINVAL;
 		}
 	}
-	e->outputs[e->n_outputs++] = (struct ecap_output){ .sink = spec->sink, .dest = dest };
+	e->specs[e->n_specs++] = (struct ecap_output){ .sink = spec->sink, .dest = dest };
 	return 0;
 }
 
@@ -311,49 +409,85 @@ static int open_outputs(struct engine *e)
 	return r;
 }
 
-static int start(struct engine *e)
+/* On the perf rungs each hook is a descriptor, and a host may have hundreds of libraries. */
+static void raise_descriptor_limit(void)
 {
-	const struct ecap_engine_opts *opts = e->opts;
-	struct ecap_kernel_opts kernel_opts = {
-		.rung = opts->rung,
-		.ring_bytes = opts->ring_bytes,
-		.pids = opts->pids,
-		.n_pids = opts->n_pids,
-		.uids = opts->uids,
-		.n_uids = opts->n_uids,
-	};
-	struct ecap_dispatch_opts dispatch_opts = {
-		.outputs = e->outputs,
-		.sink_opts = opts->sink_opts,
-	};
-	struct ecap_attacher_opts attacher_opts = {
-		.library = opts->library,
-		.dry_run = opts->dry_run,
-		.event_fd = e->event_fd,
-	};
-	int r = open_outputs(e);
+	struct rlimit limit;
 
-	if (r < 0)
-		return r;
-	r = ecap_kernel_open(&kernel_opts, &e->kernel);
-	if (r < 0)
-		return r;
-	dispatch_opts.kernel = e->kernel;
-	dispatch_opts.n_outputs = e->n_outputs;
-	r = ecap_dispatch_new(&dispatch_opts, &e->dispatch);
-	if (!r)
-		r = ecap_ring_new(e->kernel, ecap_dispatch_record, e->dispatch, &e->ring);
-	if (!r)
-		r = watch(e, ecap_ring_wake_fd(e->ring), EPOLLIN | EPOLLET);
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int watch_all(const struct engine *e)
+{
+	int r = watch(e, ecap_ring_wake_fd(e->ring), EPOLLIN | EPOLLET);
+
 	if (!r)
 		r = watch(e, ecap_ring_timer_fd(e->ring), EPOLLIN);
 	if (!r)
 		r = watch(e, e->signal_fd, EPOLLIN);
 	if (!r)
 		r = watch(e, e->event_fd, EPOLLIN);
-	attacher_opts.kernel = e->kernel;
 	if (!r)
-		r = ecap_attacher_start(&attacher_opts, &e->attacher);
+		r = watch(e, e->stats_fd, EPOLLIN);
+	if (!r)
+		r = watch(e, e->sweep_fd, EPOLLIN);
+	return r;
+}
+
+static int open_kernel(struct engine *e)
+{
+	const struct ecap_kernel_opts opts = {
+		.rung = e->opts->rung,
+		.ring_bytes = e->opts->ring_bytes,
+		.pids = e->opts->pids,
+		.n_pids = e->opts->n_pids,
+		.uids = e->opts->uids,
+		.n_uids = e->opts->n_uids,
+	};
+
+	return ecap_kernel_open(&opts, &e->kernel);
+}
+
+static int start_attacher(struct engine *e)
+{
+	const struct ecap_attacher_opts opts = {
+		.kernel = e->kernel,
+		.library = e->opts->library,
+		.pids = e->opts->pids,
+		/* another namespace's /proc names others by these numbers: search all */
+		.n_pids = ecap_process_proc_is_ours() ? e->opts->n_pids : 0,
+		.dry_run = e->opts->dry_run,
+		.event_fd = e->event_fd,
+	};
+
+	return ecap_attacher_start(&opts, &e->attacher);
+}
+
+static int start(struct engine *e)
+{
+	struct ecap_dispatch_opts dispatch_opts = { .moved = on_moved, .moved_arg = e };
+	int r = open_outputs(e);
+
+	if (r < 0)
+		return r;
+	raise_descriptor_limit();
+	r = open_kernel(e);
+	if (r < 0)
+		return r;
+	r = ecap_outputs_new(e->specs, e->n_specs, &e->opts->sink_opts, &e->outputs);
+	dispatch_opts.kernel = e->kernel;
+	dispatch_opts.outputs = e->outputs;
+	if (!r)
+		r = ecap_dispatch_new(&dispatch_opts, &e->dispatch);
+	if (!r)
+		r = ecap_ring_new(e->kernel, ecap_dispatch_record, e->dispatch, &e->ring);
+	if (!r)
+		r = watch_all(e);
+	if (!r)
+		r = start_attacher(e);
 	if (r < 0)
 		return ecap_err_r(r, "cannot set up the capture");
 	return 0;
@@ -364,12 +498,23 @@ static void engine_done(struct engine *e)
 	ecap_attacher_free(e->attacher);
 	ecap_ring_free(e->ring);
 	ecap_dispatch_free(e->dispatch);
-	for (size_t i = 0; i < e->n_outputs; i++)
-		ecap_dest_free(e->outputs[i].dest);
+	ecap_outputs_free(e->outputs);
+	for (size_t i = 0; i < e->n_specs; i++)
+		ecap_dest_free(e->specs[i].dest);
 	ecap_kernel_free(e->kernel);
 	ecap_closep(&e->epoll_fd);
 	ecap_closep(&e->signal_fd);
 	ecap_closep(&e->event_fd);
+	ecap_closep(&e->stats_fd);
+	ecap_closep(&e->sweep_fd);
+}
+
+static void log_summary(const struct engine *e)
+{
+	struct ecap_stats stats;
+	int r = read_stats(e, &stats);
+
+	ecap_summary_log(&stats.out, r);
 }
 
 int ecap_engine_run(const struct ecap_engine_opts *opts)
@@ -379,6 +524,8 @@ int ecap_engine_run(const struct ecap_engine_opts *opts)
 		.epoll_fd = -1,
 		.signal_fd = -1,
 		.event_fd = -1,
+		.stats_fd = -1,
+		.sweep_fd = -1,
 	};
 	int r = opts->n_outputs <= ECAP_MAX_OUTPUTS ? open_descriptors(&e) : -E2BIG;
 
@@ -388,6 +535,6 @@ int ecap_engine_run(const struct ecap_engine_opts *opts)
 		return r;
 	r = loop(&e);
 	if (e.captured)
-		ecap_summary_log(e.kernel, e.dispatch, e.outputs, e.n_outputs);
+		log_summary(&e);
 	return r;
 }

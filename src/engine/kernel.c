@@ -20,6 +20,11 @@
 
 struct ecap_kernel {
 	enum ecap_rung rung;
+	char notes[256];     /* on the choice of the rung, for people */
+	char rung_text[320]; /* both */
+	uint32_t bound[ECAP_MAX_BOUND];
+	size_t n_bound;
+	struct ecap_trial *trial; /* of the rung; NULL: taken away */
 	bool has_loop;
 	struct calls_bpf *shared; /* owns the maps; with cookies its programs serve all rows */
 	struct lifecycle_bpf *lifecycle;
@@ -202,32 +207,73 @@ static int refuse_rungs(enum ecap_rung wanted, int r)
 	return r;
 }
 
-/* Find the best rung that works, and say why it is not a better one. */
-static int choose_rung(struct ecap_kernel *k, enum ecap_rung wanted)
+/* Note for people why something better than the rung is not used. */
+static void note(struct ecap_kernel *k, const char *what, const char *why)
 {
-	int best_refused = 0, r = -ENOTSUP;
-	char why[128];
+	size_t len = strlen(k->notes);
 
-	for (int i = 0; i < ECAP_RUNG_COUNT; i++) {
-		enum ecap_rung rung = (enum ecap_rung)i;
+	(void)snprintf(k->notes + len, sizeof(k->notes) - len, "%s%s%s%s", len ? "; " : "", what,
+		       why ? ": " : "", why ? why : "");
+}
 
-		if (wanted != ECAP_RUNG_AUTO && wanted != rung)
-			continue;
-		r = ecap_trial_rung(rung);
-		if (!r) {
-			k->rung = rung;
-			if (best_refused)
-				ecap_info("attach=%s, because %s does not work here: %s",
-					  ecap_rung_name(rung), ecap_rung_name(ECAP_RUNG_MULTI),
-					  ecap_strerror(best_refused, why, sizeof(why)));
-			return 0;
-		}
-		if (!best_refused)
-			best_refused = r;
-		ecap_debug("attach=%s does not work here: %s", ecap_rung_name(rung),
-			   ecap_strerror(r, why, sizeof(why)));
+/* Bind links to the processes that are asked for, if they are few and the kernel can. */
+static int try_bound(struct ecap_kernel *k, const struct ecap_kernel_opts *opts)
+{
+	char text[128];
+	int r;
+
+	if (opts->n_pids > ECAP_MAX_BOUND) {
+		(void)snprintf(text, sizeof(text), "they are more than %d", ECAP_MAX_BOUND);
+		note(k, "not bound to the processes", text);
+		return -E2BIG;
 	}
-	return refuse_rungs(wanted, r);
+	r = ecap_trial_bound(&k->trial);
+	if (r < 0) {
+		note(k, "not bound to the processes", ecap_strerror(r, text, sizeof(text)));
+		return r;
+	}
+	memcpy(k->bound, opts->pids, opts->n_pids * sizeof(*opts->pids));
+	k->n_bound = opts->n_pids;
+	(void)snprintf(text, sizeof(text), "bound to %zu process%s", k->n_bound,
+		       k->n_bound == 1 ? "" : "es");
+	note(k, text, NULL);
+	return 0;
+}
+
+static int try_rung(struct ecap_kernel *k, const struct ecap_kernel_opts *opts, enum ecap_rung rung)
+{
+	char why[128];
+	int r;
+
+	/* a kernel that can bind a link has multi links */
+	if (rung == ECAP_RUNG_MULTI && opts->n_pids && try_bound(k, opts) == 0)
+		return 0;
+	r = ecap_trial_rung(rung, &k->trial);
+	if (r < 0) {
+		ecap_strerror(r, why, sizeof(why));
+		k->notes[0] = rung == ECAP_RUNG_MULTI ? '\0' : k->notes[0]; /* not of binding */
+		ecap_debug("attach=%s does not work here: %s", ecap_rung_name(rung), why);
+		note(k, ecap_rung_name(rung), why);
+	}
+	return r;
+}
+
+/* Find the best rung that works. */
+static int choose_rung(struct ecap_kernel *k, const struct ecap_kernel_opts *opts)
+{
+	int r = -ENOTSUP;
+
+	for (int i = 0; r < 0 && i < ECAP_RUNG_COUNT; i++) {
+		k->rung = (enum ecap_rung)i;
+		if (opts->rung == ECAP_RUNG_AUTO || opts->rung == k->rung)
+			r = try_rung(k, opts, k->rung);
+	}
+	if (r < 0)
+		return refuse_rungs(opts->rung, r);
+	(void)snprintf(k->rung_text, sizeof(k->rung_text), "attach=%s%s%s%s",
+		       ecap_rung_name(k->rung), k->notes[0] ? " (" : "", k->notes,
+		       k->notes[0] ? ")" : "");
+	return 0;
 }
 
 /* --------------------------------------------------------------------------- rows and settings */
@@ -292,7 +338,7 @@ int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **r
 	if (!k)
 		return -ENOMEM;
 	(void)libbpf_set_print(print_libbpf);
-	r = choose_rung(k, opts->rung);
+	r = choose_rung(k, opts);
 	if (r < 0)
 		return r;
 	k->has_loop = ecap_trial_loop();
@@ -323,12 +369,29 @@ void ecap_kernel_free(struct ecap_kernel *k)
 	if (k->settings)
 		(void)munmap(k->settings, k->settings_size);
 	calls_bpf__destroy(k->shared);
+	ecap_kernel_drop_trial(k);
 	free(k);
 }
 
 enum ecap_rung ecap_kernel_get_rung(const struct ecap_kernel *k)
 {
 	return k->rung;
+}
+
+void ecap_kernel_drop_trial(struct ecap_kernel *k)
+{
+	ecap_trial_freep(&k->trial);
+}
+
+const char *ecap_kernel_describe_rung(const struct ecap_kernel *k)
+{
+	return k->rung_text;
+}
+
+size_t ecap_kernel_get_bound(const struct ecap_kernel *k, const uint32_t **ret_pids)
+{
+	*ret_pids = k->bound;
+	return k->n_bound;
 }
 
 int ecap_kernel_get_program(struct ecap_kernel *k, enum ecap_kernel_prog prog, uint32_t row,
@@ -396,6 +459,24 @@ bool ecap_kernel_is_alive(const struct ecap_kernel *k, uint64_t incarnation)
 	return bpf_map__lookup_elem(k->shared->maps.ecap_procs, &tgid, sizeof(tgid), &proc,
 				    sizeof(proc), 0) == 0 &&
 	       proc.incarnation == incarnation;
+}
+
+int ecap_kernel_table_fd(const struct ecap_kernel *k, enum ecap_table table)
+{
+	switch (table) {
+	case ECAP_TABLE_PROCS:
+		return bpf_map__fd(k->shared->maps.ecap_procs);
+	case ECAP_TABLE_THREADS:
+		return bpf_map__fd(k->shared->maps.ecap_threads);
+	case ECAP_TABLE_STREAMS:
+		return bpf_map__fd(k->shared->maps.ecap_streams);
+	}
+	return -EINVAL;
+}
+
+bool ecap_kernel_is_in_initial_pidns(const struct ecap_kernel *k)
+{
+	return !k->settings->pidns_ino;
 }
 
 int ecap_kernel_take_stream(struct ecap_kernel *k, const struct ecap_stream_key *key,

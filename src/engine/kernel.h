@@ -27,6 +27,9 @@ enum ecap_kernel_prog {
 	ECAP_PROG_COUNT,
 };
 
+/* Each bound process adds a few links per target; beyond so many BPF filters. */
+#define ECAP_MAX_BOUND 16
+
 /* Filters: an empty set does not filter. Borrowed. */
 struct ecap_kernel_opts {
 	enum ecap_rung rung; /* ECAP_RUNG_AUTO: the best that works */
@@ -45,8 +48,21 @@ int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **r
 void ecap_kernel_free(struct ecap_kernel *k);
 ECAP_DEFINE_FREEP(struct ecap_kernel, ecap_kernel_free)
 
+/*
+ * Take away what finding the rung has left attached. Waits in the kernel for a grace period, so it
+ * is for the attacher, after the hooks are in place.
+ */
+void ecap_kernel_drop_trial(struct ecap_kernel *k);
+
 /* The rung that we stand on. */
 enum ecap_rung ecap_kernel_get_rung(const struct ecap_kernel *k);
+/* The same for people: "attach=perf (multi: Invalid argument)". Borrowed. */
+const char *ecap_kernel_describe_rung(const struct ecap_kernel *k);
+/*
+ * The processes to which links are to be bound, so that no other process ever meets them. Returns
+ * how many, 0: links are for all processes, and BPF filters. Borrowed.
+ */
+size_t ecap_kernel_get_bound(const struct ecap_kernel *k, const uint32_t **ret_pids);
 
 /*
  * The loaded program @prog for hooks of row @row. On the perf rung a row gets its own instance,
@@ -66,6 +82,16 @@ void ecap_kernel_set_reader_busy(struct ecap_kernel *k, bool busy);
 int ecap_kernel_read_counters(const struct ecap_kernel *k, uint64_t ret[ECAP_CTR_COUNT]);
 /* Whether process @incarnation still runs what it ran at its first call. */
 bool ecap_kernel_is_alive(const struct ecap_kernel *k, uint64_t incarnation);
+enum ecap_table {
+	ECAP_TABLE_PROCS,
+	ECAP_TABLE_THREADS,
+	ECAP_TABLE_STREAMS,
+};
+
+/* Descriptor of a table, see state.h. Borrowed. */
+int ecap_kernel_table_fd(const struct ecap_kernel *k, enum ecap_table table);
+/* Whether pids that the kernel keys its tables by are those that we see. */
+bool ecap_kernel_is_in_initial_pidns(const struct ecap_kernel *k);
 /* Take the state of a stream out of the kernel. -ENOENT: it is not there. */
 int ecap_kernel_take_stream(struct ecap_kernel *k, const struct ecap_stream_key *key,
 			    struct ecap_stream *ret);

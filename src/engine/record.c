@@ -37,6 +37,7 @@ const struct ecap_event_hdr *ecap_record_check(const void *data, size_t size, ui
 		[ECAP_EV_CONN_END] = sizeof(struct ecap_conn_end_event),
 		[ECAP_EV_PROC_START] = sizeof(struct ecap_proc_event),
 		[ECAP_EV_PROC_END] = sizeof(struct ecap_proc_event),
+		[ECAP_EV_PROC_MOVED] = sizeof(struct ecap_proc_event),
 	};
 	const struct ecap_event_hdr *hdr = data;
 	bool valid = false;
@@ -57,6 +58,7 @@ const struct ecap_event_hdr *ecap_record_check(const void *data, size_t size, ui
 		break;
 	case ECAP_EV_PROC_START:
 	case ECAP_EV_PROC_END:
+	case ECAP_EV_PROC_MOVED:
 		valid = hdr->size == sizeof(struct ecap_proc_event);
 		break;
 	case ECAP_EV_NONE:

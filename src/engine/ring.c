@@ -112,6 +112,18 @@ int ecap_ring_drain(struct ecap_ring *r)
 	return 0;
 }
 
+int ecap_ring_drain_present(struct ecap_ring *r)
+{
+	const struct ring *ring = ring_buffer__ring(r->rb, 0);
+	unsigned long end = ring__producer_pos(ring);
+	int err;
+
+	do {
+		err = consume(r);
+	} while (!err && r->n_drained && (long)(end - ring__consumer_pos(ring)) > 0);
+	return err;
+}
+
 int ecap_ring_drain_all(struct ecap_ring *r)
 {
 	int err;

@@ -30,5 +30,7 @@ int ecap_ring_timer_fd(const struct ecap_ring *r);
 
 /* Hand over what there is, up to a bound that keeps the loop alert; the timer brings the rest. */
 int ecap_ring_drain(struct ecap_ring *r);
+/* Hand over what is in the ring now, but not what comes meanwhile. */
+int ecap_ring_drain_present(struct ecap_ring *r);
 /* Hand over everything; for the end, when nothing new can come. */
 int ecap_ring_drain_all(struct ecap_ring *r);

@@ -23,6 +23,7 @@ struct ecap_target {
 	const struct ecap_probe_desc *probe;
 	struct ecap_place *places;
 	size_t n_places;
+	size_t n_aliases; /* other files that are this very inode below an overlay */
 };
 
 /*

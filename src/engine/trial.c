@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -73,7 +75,9 @@ static uint64_t trial_target_offset(void)
 	return own.file_off;
 }
 
-static int trial_attach(enum ecap_rung rung, const struct bpf_program *prog, struct bpf_link **ret)
+/* @pid: -1 for all processes; a multi link can be bound to one. */
+static int trial_attach(enum ecap_rung rung, const struct bpf_program *prog, pid_t pid,
+			struct bpf_link **ret)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, one);
 	LIBBPF_OPTS(bpf_uprobe_multi_opts, multi);
@@ -84,7 +88,7 @@ static int trial_attach(enum ecap_rung rung, const struct bpf_program *prog, str
 		multi.offsets = &off;
 		multi.cookies = &cookie;
 		multi.cnt = 1;
-		*ret = bpf_program__attach_uprobe_multi(prog, -1, "/proc/self/exe", NULL, &multi);
+		*ret = bpf_program__attach_uprobe_multi(prog, pid, "/proc/self/exe", NULL, &multi);
 	} else {
 		one.bpf_cookie = rung == ECAP_RUNG_PERF_COOKIE ? cookie : 0;
 		*ret = bpf_program__attach_uprobe_opts(prog, -1, "/proc/self/exe", off, &one);
@@ -111,42 +115,92 @@ static int trial_open(const char *only, struct trial_bpf **ret, struct bpf_progr
 	return 0;
 }
 
-static int trial_run(enum ecap_rung rung, struct trial_bpf *skel, struct bpf_program *prog)
+static void *call_target(void *arg)
 {
-	struct bpf_link *link = NULL;
-	__u64 seen = 0, want = rung == ECAP_RUNG_PERF ? 1 : TRIAL_COOKIE;
+	(void)arg;
+	trial_target();
+	return NULL;
+}
+
+/* Call the target on this thread or on another one, and look whether the program saw it. */
+static int trial_call(const struct bpf_map *seen_map, __u64 want, bool on_thread)
+{
 	__u32 zero = 0;
+	__u64 seen = 0;
+	pthread_t thread;
 	int r;
 
-	if (rung == ECAP_RUNG_MULTI)
-		(void)bpf_program__set_expected_attach_type(prog, BPF_TRACE_UPROBE_MULTI);
-	r = trial_bpf__load(skel);
+	r = bpf_map__update_elem(seen_map, &zero, sizeof(zero), &seen, sizeof(seen), BPF_ANY);
 	if (r < 0)
 		return r;
-	r = trial_attach(rung, prog, &link);
-	if (r < 0)
-		return r;
-	trial_target();
-	r = bpf_map__lookup_elem(skel->maps.trial_seen, &zero, sizeof(zero), &seen, sizeof(seen),
-				 0);
-	(void)bpf_link__destroy(link);
+	if (on_thread) {
+		r = pthread_create(&thread, NULL, call_target, NULL);
+		if (r)
+			return -r;
+		(void)pthread_join(thread, NULL);
+	} else {
+		trial_target();
+	}
+	r = bpf_map__lookup_elem(seen_map, &zero, sizeof(zero), &seen, sizeof(seen), 0);
 	if (r < 0)
 		return r;
 	return seen == want ? 0 : -ENODATA;
 }
 
-int ecap_trial_rung(enum ecap_rung rung)
+struct ecap_trial {
+	struct trial_bpf *skel;
+	struct bpf_link *link;
+};
+
+void ecap_trial_free(struct ecap_trial *t)
+{
+	if (!t)
+		return;
+	(void)bpf_link__destroy(t->link);
+	trial_bpf__destroy(t->skel);
+	free(t);
+}
+
+static int trial_run(struct ecap_trial *t, enum ecap_rung rung, pid_t pid)
 {
 	const char *name = rung == ECAP_RUNG_PERF ? "trial_plain" : "trial_cookie";
+	__u64 want = rung == ECAP_RUNG_PERF ? 1 : TRIAL_COOKIE;
 	struct bpf_program *prog = NULL;
-	struct trial_bpf *skel = NULL;
-	int r = trial_open(name, &skel, &prog);
+	int r = trial_open(name, &t->skel, &prog);
 
 	if (r < 0)
 		return r;
-	r = trial_run(rung, skel, prog);
-	trial_bpf__destroy(skel);
+	if (rung == ECAP_RUNG_MULTI)
+		(void)bpf_program__set_expected_attach_type(prog, BPF_TRACE_UPROBE_MULTI);
+	r = trial_bpf__load(t->skel);
+	if (!r)
+		r = trial_attach(rung, prog, pid, &t->link);
+	if (!r)
+		r = trial_call(t->skel->maps.trial_seen, want, false);
+	if (!r && pid > 0)
+		r = trial_call(t->skel->maps.trial_seen, want, true);
 	return r;
+}
+
+/* @pid: -1 for all processes. */
+static int trial(enum ecap_rung rung, pid_t pid, struct ecap_trial **ret)
+{
+	ecap_cleanup(ecap_trial_freep) struct ecap_trial *t = calloc(1, sizeof(*t));
+	int r = t ? trial_run(t, rung, pid) : -ENOMEM;
+
+	if (!r)
+		*ret = ecap_take_ptr(t);
+	return r;
+}
+
+int ecap_trial_rung(enum ecap_rung rung, struct ecap_trial **ret)
+{
+	return trial(rung, -1, ret);
+}
+
+int ecap_trial_bound(struct ecap_trial **ret)
+{
+	return trial(ECAP_RUNG_MULTI, getpid(), ret);
 }
 
 bool ecap_trial_loop(void)

@@ -3,6 +3,8 @@
 
 #include <stdbool.h>
 
+#include "base/cleanup.h"
+
 /* How uprobes are attached, best first. Text mode needs one of them. */
 enum ecap_rung {
 	ECAP_RUNG_MULTI,       /* uprobe multi links: one for many places, with cookies (6.6) */
@@ -17,12 +19,22 @@ const char *ecap_rung_name(enum ecap_rung rung);
 /* The rung called @name, or -EINVAL. */
 int ecap_rung_parse(const char *name, enum ecap_rung *ret);
 
+/* What a trial that went well has attached. To take it away waits in the kernel: not in haste. */
+struct ecap_trial;
+void ecap_trial_free(struct ecap_trial *t);
+ECAP_DEFINE_FREEP(struct ecap_trial, ecap_trial_free)
+
 /*
  * Try @rung: load a throw-away program, attach it to a function of ours, call that, and look
  * whether the program ran and saw its cookie, if the rung has them. 0, or the negative errno of
  * the step that failed; -ENODATA: all went well but the program did not run.
  */
-int ecap_trial_rung(enum ecap_rung rung);
+int ecap_trial_rung(enum ecap_rung rung, struct ecap_trial **ret);
+/*
+ * Try to bind a multi link to one process, ours: calls of each of its threads must be seen (some
+ * kernels up to 6.10 saw those of one thread only). Results as ecap_trial_rung().
+ */
+int ecap_trial_bound(struct ecap_trial **ret);
 
 /* Whether programs with bpf_loop load. */
 bool ecap_trial_loop(void);

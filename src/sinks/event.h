@@ -14,6 +14,7 @@
 enum ecap_out_type {
 	ECAP_OUT_DATA,
 	ECAP_OUT_LOSS,
+	ECAP_OUT_STATS,
 	ECAP_OUT_TYPE_COUNT,
 };
 
@@ -61,6 +62,38 @@ struct ecap_out_loss {
 	bool has_bytes;
 };
 
+/* What was lost for one reason. */
+struct ecap_out_lost {
+	const char *reason;
+	uint64_t calls;
+	uint64_t bytes;
+};
+
+/* How one output fares, in events. */
+struct ecap_out_output {
+	const char *format;
+	const char *dest;
+	uint64_t written;
+	uint64_t refused; /* it was too slow */
+	uint64_t refused_bytes;
+	uint64_t failed; /* could not be written */
+};
+
+/* Every counter, from the beginning of the run. */
+struct ecap_out_stats {
+	bool is_final; /* the run ends */
+	uint64_t bytes;
+	uint64_t calls;
+	uint64_t conns;
+	uint64_t processes;
+	uint64_t invalid_records; /* from the kernel, left out */
+	uint64_t missed_records;  /* starts and ends of processes and connections */
+	const struct ecap_out_lost *lost;
+	size_t n_lost;
+	const struct ecap_out_output *outputs;
+	size_t n_outputs;
+};
+
 struct ecap_out_event {
 	enum ecap_out_type type;
 	uint64_t ts_ns; /* since 1970-01-01 UTC */
@@ -72,5 +105,6 @@ struct ecap_out_event {
 	union {
 		struct ecap_out_data data;
 		struct ecap_out_loss loss;
+		const struct ecap_out_stats *stats;
 	};
 };

@@ -39,6 +39,7 @@ static void put_common(struct ecap_json *w, const struct ecap_out_event *ev)
 	static const char *const types[] = {
 		[ECAP_OUT_DATA] = "data",
 		[ECAP_OUT_LOSS] = "loss",
+		[ECAP_OUT_STATS] = "stats",
 	};
 	static const struct ecap_out_process unknown = { 0 };
 	const struct ecap_out_process *process = ev->process ? ev->process : &unknown;
@@ -116,6 +117,59 @@ static void put_loss(struct ecap_json *w, const struct ecap_out_event *ev)
 	put_string(w, "reason", loss->reason);
 }
 
+static void put_lost(struct ecap_json *w, const struct ecap_out_stats *stats)
+{
+	ecap_json_key(w, "lost");
+	ecap_json_begin_object(w);
+	for (size_t i = 0; i < stats->n_lost; i++) {
+		ecap_json_key(w, stats->lost[i].reason);
+		ecap_json_begin_object(w);
+		put_u64(w, "calls", stats->lost[i].calls);
+		put_u64(w, "bytes", stats->lost[i].bytes);
+		ecap_json_end_object(w);
+	}
+	ecap_json_end_object(w);
+}
+
+static void put_outputs(struct ecap_json *w, const struct ecap_out_stats *stats)
+{
+	ecap_json_key(w, "outputs");
+	ecap_json_begin_array(w);
+	for (size_t i = 0; i < stats->n_outputs; i++) {
+		const struct ecap_out_output *output = &stats->outputs[i];
+
+		ecap_json_begin_object(w);
+		put_string(w, "format", output->format);
+		put_string(w, "dest", output->dest);
+		put_u64(w, "written", output->written);
+		put_u64(w, "refused", output->refused);
+		put_u64(w, "refused_bytes", output->refused_bytes);
+		put_u64(w, "failed", output->failed);
+		ecap_json_end_object(w);
+	}
+	ecap_json_end_array(w);
+}
+
+static void put_stats(struct ecap_json *w, const struct ecap_out_stats *stats)
+{
+	ecap_json_key(w, "final");
+	ecap_json_bool(w, stats->is_final);
+	ecap_json_key(w, "seen");
+	ecap_json_begin_object(w);
+	put_u64(w, "bytes", stats->bytes);
+	put_u64(w, "calls", stats->calls);
+	put_u64(w, "connections", stats->conns);
+	put_u64(w, "processes", stats->processes);
+	ecap_json_end_object(w);
+	put_lost(w, stats);
+	ecap_json_key(w, "records");
+	ecap_json_begin_object(w);
+	put_u64(w, "invalid", stats->invalid_records);
+	put_u64(w, "missed", stats->missed_records);
+	ecap_json_end_object(w);
+	put_outputs(w, stats);
+}
+
 static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
 		  struct ecap_buf *out)
 {
@@ -125,10 +179,19 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 	ecap_json_init(&w, out);
 	ecap_json_begin_object(&w);
 	put_common(&w, ev);
-	if (ev->type == ECAP_OUT_DATA)
+	switch (ev->type) {
+	case ECAP_OUT_DATA:
 		put_data(&w, ev);
-	else
+		break;
+	case ECAP_OUT_LOSS:
 		put_loss(&w, ev);
+		break;
+	case ECAP_OUT_STATS:
+		put_stats(&w, ev->stats);
+		break;
+	case ECAP_OUT_TYPE_COUNT:
+		break;
+	}
 	ecap_json_end_object(&w);
 	ecap_buf_putc(out, '\n');
 	return out->err;

@@ -21,17 +21,37 @@ static void begin_value(struct ecap_json *w)
 	w->comma = true;
 }
 
-void ecap_json_begin_object(struct ecap_json *w)
+static void begin_level(struct ecap_json *w, char bracket)
 {
 	begin_value(w);
-	ecap_buf_putc(w->out, '{');
+	ecap_buf_putc(w->out, bracket);
 	w->comma = false;
+}
+
+static void end_level(struct ecap_json *w, char bracket)
+{
+	ecap_buf_putc(w->out, bracket);
+	w->comma = true;
+}
+
+void ecap_json_begin_object(struct ecap_json *w)
+{
+	begin_level(w, '{');
 }
 
 void ecap_json_end_object(struct ecap_json *w)
 {
-	ecap_buf_putc(w->out, '}');
-	w->comma = true;
+	end_level(w, '}');
+}
+
+void ecap_json_begin_array(struct ecap_json *w)
+{
+	begin_level(w, '[');
+}
+
+void ecap_json_end_array(struct ecap_json *w)
+{
+	end_level(w, ']');
 }
 
 void ecap_json_key(struct ecap_json *w, const char *key)
@@ -129,6 +149,12 @@ void ecap_json_u64(struct ecap_json *w, uint64_t v)
 		v /= 10;
 	} while (v);
 	ecap_buf_put(w->out, digits + i, sizeof(digits) - i);
+}
+
+void ecap_json_bool(struct ecap_json *w, bool v)
+{
+	begin_value(w);
+	ecap_buf_puts(w->out, v ? "true" : "false");
 }
 
 void ecap_json_null(struct ecap_json *w)

@@ -21,6 +21,8 @@ void ecap_json_init(struct ecap_json *w, struct ecap_buf *out);
 
 void ecap_json_begin_object(struct ecap_json *w);
 void ecap_json_end_object(struct ecap_json *w);
+void ecap_json_begin_array(struct ecap_json *w);
+void ecap_json_end_array(struct ecap_json *w);
 /* The key of the value that follows; one of ours, that needs no escapes. */
 void ecap_json_key(struct ecap_json *w, const char *key);
 
@@ -35,4 +37,5 @@ void ecap_json_string_or_null(struct ecap_json *w, const char *s);
 void ecap_json_base64(struct ecap_json *w, const uint8_t *p, size_t n);
 /* An integer, with all its digits also where a double could not hold them. */
 void ecap_json_u64(struct ecap_json *w, uint64_t v);
+void ecap_json_bool(struct ecap_json *w, bool v);
 void ecap_json_null(struct ecap_json *w);

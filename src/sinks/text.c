@@ -189,14 +189,47 @@ static void put_loss(struct ecap_buf *out, const struct ecap_out_event *ev)
 	ecap_buf_putc(out, '\n');
 }
 
+/* One line; at the end of a run the summary on standard error says it at length. */
+static void put_stats(struct ecap_buf *out, const struct ecap_out_stats *stats)
+{
+	uint64_t bytes = 0, calls = 0;
+
+	for (size_t i = 0; i < stats->n_lost; i++) {
+		bytes += stats->lost[i].bytes;
+		calls += stats->lost[i].calls;
+	}
+	ecap_buf_puts(out, " seen ");
+	put_count(out, stats->bytes, "byte");
+	ecap_buf_puts(out, " in ");
+	put_count(out, stats->calls, "call");
+	ecap_buf_puts(out, " on ");
+	put_count(out, stats->conns, "connection");
+	ecap_buf_puts(out, ", lost ");
+	put_count(out, bytes, "byte");
+	ecap_buf_puts(out, " in ");
+	put_count(out, calls, "call");
+	ecap_buf_putc(out, '\n');
+}
+
 static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
 		  struct ecap_buf *out)
 {
+	if (ev->type == ECAP_OUT_STATS && ev->stats->is_final)
+		return 0;
 	put_origin(out, ev);
-	if (ev->type == ECAP_OUT_DATA)
+	switch (ev->type) {
+	case ECAP_OUT_DATA:
 		put_data(out, ev, opts->hex);
-	else
+		break;
+	case ECAP_OUT_LOSS:
 		put_loss(out, ev);
+		break;
+	case ECAP_OUT_STATS:
+		put_stats(out, ev->stats);
+		break;
+	case ECAP_OUT_TYPE_COUNT:
+		break;
+	}
 	ecap_buf_putc(out, '\n'); /* a blank line separates events */
 	return out->err;
 }

@@ -142,6 +142,15 @@ static int on_cached(const char *path, void *arg)
 	return 0;
 }
 
+static int each_process(struct search *s)
+{
+	if (!s->ops->n_pids)
+		return ecap_process_each(on_process, s);
+	for (size_t i = 0; i < s->ops->n_pids; i++)
+		(void)on_process((pid_t)s->ops->pids[i], s);
+	return 0;
+}
+
 int ecap_discover(const struct ecap_discovery_ops *ops, struct ecap_discovery *ret)
 {
 	struct search s = { .ops = ops };
@@ -152,7 +161,7 @@ int ecap_discover(const struct ecap_discovery_ops *ops, struct ecap_discovery *r
 	if (!r) {
 		/* a host without the cache (musl, a bare container) still has processes */
 		(void)ecap_ldcache_walk_file(ECAP_LDCACHE_PATH, on_cached, &s);
-		r = ecap_process_each(on_process, &s);
+		r = each_process(&s);
 	}
 	ecap_hash_free(s.mapped);
 	ecap_hash_free(s.files);

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Where a search looked, for the message when it found nothing. */
 struct ecap_discovery {
@@ -20,6 +21,8 @@ struct ecap_discovery_ops {
 	 */
 	bool (*found)(int fd, const char *path, void *arg);
 	void *arg;
+	const uint32_t *pids; /* look at these processes only; borrowed */
+	size_t n_pids;	      /* 0: at all */
 };
 
 /*

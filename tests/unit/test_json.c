@@ -41,6 +41,30 @@ static const struct ecap_out_process stranger = { .pid = 12 };
 	"null,\"pid\":12,\"tid\":null,\"ppid\":null,\"uid\":null,\"comm\":null," \
 	"\"exe\":null,\"container\":null,"
 
+static const struct ecap_out_lost lost[] = {
+	{ .reason = "ring_full", .calls = 2, .bytes = 300 },
+	{ .reason = "page_fault", .calls = 1 },
+};
+
+static const struct ecap_out_output outputs[] = {
+	{ .format = "text", .dest = "a\"b", .written = 7, .refused = 3, .refused_bytes = 9 },
+	{ .format = "json", .dest = "-", .failed = 1 },
+};
+
+static const struct ecap_out_stats stats = {
+	.is_final = true,
+	.bytes = 5000,
+	.calls = 40,
+	.conns = 3,
+	.processes = 1,
+	.invalid_records = 8,
+	.missed_records = 6,
+	.lost = lost,
+	.n_lost = ECAP_ARRAY_SIZE(lost),
+	.outputs = outputs,
+	.n_outputs = ECAP_ARRAY_SIZE(outputs),
+};
+
 static const struct {
 	const char *what;
 	struct ecap_out_event ev;
@@ -132,6 +156,23 @@ static const struct {
 		.want = HEAD("loss") NOBODY
 			"\"conn\":null,\"dir\":null,\"off\":null,\"bytes\":null,\"calls\":0,"
 			"\"reason\":null}\n",
+	},
+	{
+		.what = "all counters",
+		.ev = {
+			.type = ECAP_OUT_STATS,
+			.ts_ns = TS_NS,
+			.dir = ECAP_OUT_DIR_UNKNOWN,
+			.stats = &stats,
+		},
+		.want = HEAD("stats") NOBODY
+			"\"final\":true,\"seen\":{\"bytes\":5000,\"calls\":40,\"connections\":3,"
+			"\"processes\":1},\"lost\":{\"ring_full\":{\"calls\":2,\"bytes\":300},"
+			"\"page_fault\":{\"calls\":1,\"bytes\":0}},\"records\":{\"invalid\":8,"
+			"\"missed\":6},\"outputs\":[{\"format\":\"text\",\"dest\":\"a\\\"b\","
+			"\"written\":7,\"refused\":3,\"refused_bytes\":9,\"failed\":0},"
+			"{\"format\":\"json\",\"dest\":\"-\",\"written\":0,\"refused\":0,"
+			"\"refused_bytes\":0,\"failed\":1}]}\n",
 	},
 };
 

@@ -152,6 +152,34 @@ static void writes_losses(void **state)
 	}
 }
 
+static void writes_stats(void **state)
+{
+	static const struct ecap_out_lost lost[] = {
+		{ .reason = "ring_full", .calls = 2, .bytes = 300 },
+		{ .reason = "page_fault", .calls = 1, .bytes = 5 },
+	};
+	struct ecap_out_stats stats = {
+		.bytes = 5000,
+		.calls = 1,
+		.conns = 3,
+		.lost = lost,
+		.n_lost = ECAP_ARRAY_SIZE(lost),
+	};
+	const struct ecap_out_event ev = {
+		.type = ECAP_OUT_STATS,
+		.ts_ns = TS_NS,
+		.dir = ECAP_OUT_DIR_UNKNOWN,
+		.stats = &stats,
+	};
+
+	(void)state;
+	assert_text("stats", &ev, false,
+		    "03:04:05.123 seen 5000 bytes in 1 call on 3 connections, "
+		    "lost 305 bytes in 3 calls\n\n");
+	stats.is_final = true; /* the summary says it better */
+	assert_text("final stats", &ev, false, "");
+}
+
 static void shows_payload(void **state)
 {
 	static const struct {
@@ -268,9 +296,10 @@ static void reports_a_full_buffer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(writes_headers), cmocka_unit_test(writes_losses),
-		cmocka_unit_test(shows_payload),  cmocka_unit_test(nothing_gets_through),
-		cmocka_unit_test(dumps_hex),	  cmocka_unit_test(reports_a_full_buffer),
+		cmocka_unit_test(writes_headers),	 cmocka_unit_test(writes_losses),
+		cmocka_unit_test(writes_stats),		 cmocka_unit_test(shows_payload),
+		cmocka_unit_test(nothing_gets_through),	 cmocka_unit_test(dumps_hex),
+		cmocka_unit_test(reports_a_full_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, use_utc, NULL);

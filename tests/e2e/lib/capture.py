@@ -80,6 +80,7 @@ class Capture:
     def __init__(self, validator, own_pid):
         self.connections = {}
         self.losses = []
+        self.stats = []
         self.n_events = 0
         self._validator = validator
         self._own_pid = own_pid
@@ -96,6 +97,9 @@ class Capture:
 
     def _add(self, event):
         self._validator.check(event)
+        if event["type"] == "stats":
+            self.stats.append(event)
+            return
         self.n_events += 1
         assert event["pid"] != self._own_pid, f"captured itself: {schema.shown(event)}"
         if event["type"] == "loss":

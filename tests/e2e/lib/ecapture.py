@@ -41,7 +41,7 @@ class Ecapture:
         """Wait until it captures; then the start line and the kernel name the same rung."""
         line = self.err.wait_for(lambda text: text.startswith(CAPTURING), START_S, CAPTURING)
         if rung:
-            assert line.endswith(f"attach={rung}"), f"{rung} was asked for: {line}"
+            assert f"attach={rung}" in line.split(), f"{rung} was asked for: {line}"
             kernel.assert_rung(self.pid, rung)
         return self
 

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/outputs.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "engine/dest.h"
+#include "sinks/event.h"
+
+/* Directions of which an output misses something at the same time. */
+#define MAX_MISSING 262144
+
+/* One direction of a connection, as a key: no padding. */
+struct direction {
+	uint64_t conn_id;
+	uint64_t dir;
+};
+
+/* What an output did not take of one direction, since it last took something of it. */
+struct missing {
+	struct direction where;
+	uint64_t off;
+	uint64_t bytes;
+	uint64_t events;
+};
+
+struct one_output {
+	struct ecap_output spec;
+	struct ecap_hash *missing; /* struct direction -> struct missing, owned */
+	uint64_t refused_bytes;
+};
+
+struct ecap_outputs {
+	struct one_output items[ECAP_MAX_OUTPUTS];
+	size_t n;
+	struct ecap_sink_opts sink_opts;
+};
+
+static void put_event(const struct ecap_outputs *all, struct one_output *o, struct ecap_buf *buf,
+		      const struct ecap_out_event *ev)
+{
+	int r = o->spec.sink->format(ev, &all->sink_opts, buf);
+
+	ecap_dest_commit(o->spec.dest, r == 0);
+}
+
+/* How many bytes of its stream the event stands for, and where. false: it has no such place. */
+static bool event_range(const struct ecap_out_event *ev, uint64_t *ret_off, uint64_t *ret_bytes)
+{
+	if (ev->type == ECAP_OUT_DATA) {
+		*ret_off = ev->data.off;
+		*ret_bytes = ev->data.len;
+		return true;
+	}
+	if (ev->type != ECAP_OUT_LOSS)
+		return false;
+	*ret_off = ev->loss.off;
+	*ret_bytes = ev->loss.bytes;
+	return ev->loss.has_off && ev->loss.has_bytes;
+}
+
+static struct direction direction_of(const struct ecap_out_event *ev)
+{
+	return (struct direction){ .conn_id = ev->conn.id, .dir = ev->dir };
+}
+
+/* The output does not take @ev: remember what is missing, for the next event that it takes. */
+static void note_refused(struct one_output *o, const struct ecap_out_event *ev)
+{
+	ecap_autofree struct missing *fresh = NULL;
+	struct direction where = direction_of(ev);
+	struct missing *m = ecap_hash_find(o->missing, &where);
+	uint64_t off, bytes;
+
+	if (!event_range(ev, &off, &bytes))
+		return;
+	o->refused_bytes += bytes;
+	if (m) {
+		m->bytes += bytes;
+		m->events++;
+		return;
+	}
+	fresh = malloc(sizeof(*fresh));
+	if (!fresh)
+		return;
+	*fresh = (struct missing){ .where = where, .off = off, .bytes = bytes, .events = 1 };
+	if (ecap_hash_insert(o->missing, &where, fresh) == 0)
+		(void)ecap_take_ptr(fresh); /* else the summary alone has it */
+}
+
+/* Say what the output missed before @ev, of which only the origin is used. false: no room yet. */
+static bool put_missing(const struct ecap_outputs *all, struct one_output *o, struct missing *m,
+			struct ecap_out_event ev)
+{
+	struct ecap_buf *buf = ecap_dest_admit(o->spec.dest);
+
+	if (!buf)
+		return false;
+	ev.type = ECAP_OUT_LOSS;
+	ev.dir = (enum ecap_out_dir)m->where.dir;
+	ev.conn.id = m->where.conn_id;
+	ev.loss = (struct ecap_out_loss){
+		.reason = "slow_output",
+		.off = m->off,
+		.bytes = m->bytes,
+		.calls = m->events,
+		.has_off = true,
+		.has_bytes = true,
+	};
+	put_event(all, o, buf, &ev);
+	(void)ecap_hash_remove(o->missing, &m->where);
+	free(m);
+	return true;
+}
+
+void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
+{
+	const struct direction where = direction_of(ev);
+
+	for (size_t i = 0; i < all->n; i++) {
+		struct one_output *o = &all->items[i];
+		struct missing *m = ecap_hash_find(o->missing, &where);
+		struct ecap_buf *buf = NULL;
+
+		if (!m || put_missing(all, o, m, *ev))
+			buf = ecap_dest_admit(o->spec.dest);
+		if (buf)
+			put_event(all, o, buf, ev);
+		else
+			note_refused(o, ev);
+	}
+}
+
+void ecap_outputs_end(struct ecap_outputs *all, const struct ecap_out_event *end)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		struct one_output *o = &all->items[i];
+		struct missing *m;
+		size_t pos = 0;
+
+		while ((m = ecap_hash_next(o->missing, &pos)) && put_missing(all, o, m, *end))
+			;
+	}
+}
+
+uint64_t ecap_outputs_refused_bytes(const struct ecap_outputs *all, size_t i)
+{
+	return all->items[i].refused_bytes;
+}
+
+int ecap_outputs_new(const struct ecap_output *outputs, size_t n,
+		     const struct ecap_sink_opts *sink_opts, struct ecap_outputs **ret)
+{
+	ecap_cleanup(ecap_outputs_freep) struct ecap_outputs *all = calloc(1, sizeof(*all));
+	int r;
+
+	if (!all)
+		return -ENOMEM;
+	if (n > ECAP_MAX_OUTPUTS)
+		return -E2BIG;
+	all->sink_opts = *sink_opts;
+	while (all->n < n) {
+		struct one_output *o = &all->items[all->n];
+
+		o->spec = outputs[all->n++];
+		r = ecap_hash_new(sizeof(struct direction), MAX_MISSING, &o->missing);
+		if (r < 0)
+			return r;
+	}
+	*ret = ecap_take_ptr(all);
+	return 0;
+}
+
+static void free_missing(struct one_output *o)
+{
+	struct missing *m;
+	size_t pos = 0;
+
+	if (!o->missing)
+		return;
+	while ((m = ecap_hash_next(o->missing, &pos))) {
+		(void)ecap_hash_remove(o->missing, &m->where);
+		free(m);
+	}
+	ecap_hash_free(o->missing);
+}
+
+void ecap_outputs_free(struct ecap_outputs *all)
+{
+	if (!all)
+		return;
+	for (size_t i = 0; i < all->n; i++)
+		free_missing(&all->items[i]);
+	free(all);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "sinks/sink.h"
+
+struct ecap_dest;
+struct ecap_out_event;
+
+#define ECAP_MAX_OUTPUTS 16
+
+/* One -o: a format and where its bytes go. Both borrowed. */
+struct ecap_output {
+	const struct ecap_sink *sink;
+	struct ecap_dest *dest;
+};
+
+/*
+ * Each event to each output. What one does not take, because it is slow, is remembered per
+ * direction of a connection and told in its place as soon as the output takes something again.
+ */
+struct ecap_outputs;
+
+int ecap_outputs_new(const struct ecap_output *outputs, size_t n,
+		     const struct ecap_sink_opts *sink_opts, struct ecap_outputs **ret);
+void ecap_outputs_free(struct ecap_outputs *all);
+ECAP_DEFINE_FREEP(struct ecap_outputs, ecap_outputs_free)
+
+void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev);
+/* Nothing more comes: tell what is still missing; @end has the time and the host for that. */
+void ecap_outputs_end(struct ecap_outputs *all, const struct ecap_out_event *end);
+/* Bytes of plaintext, and of losses, that output number @i did not take. */
+uint64_t ecap_outputs_refused_bytes(const struct ecap_outputs *all, size_t i);

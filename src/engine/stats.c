@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/stats.h"
+
+#include "engine/dest.h"
+#include "engine/dispatch.h"
+#include "engine/kernel.h"
+
+static void read_outputs(const struct ecap_stats_sources *from, struct ecap_stats *ret)
+{
+	for (size_t i = 0; i < from->n_outputs; i++) {
+		const struct ecap_output *spec = &from->specs[i];
+		struct ecap_dest_stats dest = ecap_dest_get_stats(spec->dest);
+
+		ret->outputs[i] = (struct ecap_out_output){
+			.format = spec->sink->name,
+			.dest = ecap_dest_get_name(spec->dest),
+			.written = dest.written,
+			.refused = dest.refused,
+			.refused_bytes = ecap_outputs_refused_bytes(from->outputs, i),
+			.failed = dest.failed,
+		};
+	}
+}
+
+int ecap_stats_read(const struct ecap_stats_sources *from, struct ecap_stats *ret)
+{
+	struct ecap_dispatch_stats seen = ecap_dispatch_get_stats(from->dispatch);
+	uint64_t counters[ECAP_CTR_COUNT] = { 0 };
+	int r = ecap_kernel_read_counters(from->kernel, counters);
+
+	*ret = (struct ecap_stats){
+		.out = {
+			.bytes = seen.n_bytes,
+			.calls = counters[ECAP_CTR_CALLS],
+			.conns = seen.n_conns,
+			.processes = seen.n_processes,
+			.invalid_records = seen.n_invalid,
+			.missed_records = counters[ECAP_CTR_LOST_ENDS],
+			.lost = ret->lost,
+			.outputs = ret->outputs,
+			.n_outputs = from->n_outputs,
+		},
+	};
+	for (unsigned int reason = ECAP_LOSS_NONE + 1; reason < ECAP_LOSS_REASON_COUNT; reason++)
+		ret->lost[ret->out.n_lost++] = (struct ecap_out_lost){
+			.reason = ecap_loss_name(reason),
+			.calls = counters[ECAP_CTR_LOST_CALLS + reason],
+			.bytes = counters[ECAP_CTR_LOST_BYTES + reason],
+		};
+	read_outputs(from, ret);
+	return r;
+}

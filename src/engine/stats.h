@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+
+#include "abi/event.h"
+#include "engine/outputs.h"
+#include "sinks/event.h"
+
+struct ecap_dispatch;
+struct ecap_kernel;
+
+/* Where the numbers of a run are. Borrowed. */
+struct ecap_stats_sources {
+	const struct ecap_kernel *kernel;
+	const struct ecap_dispatch *dispatch;
+	const struct ecap_output *specs; /* as many as outputs has */
+	const struct ecap_outputs *outputs;
+	size_t n_outputs;
+};
+
+/* All numbers of a run; out points into the arrays. */
+struct ecap_stats {
+	struct ecap_out_stats out;
+	struct ecap_out_lost lost[ECAP_LOSS_REASON_COUNT];
+	struct ecap_out_output outputs[ECAP_MAX_OUTPUTS];
+};
+
+/* Read every counter. A negative errno: the kernel's could not be read, and are 0. */
+int ecap_stats_read(const struct ecap_stats_sources *from, struct ecap_stats *ret);
