@@ -98,6 +98,8 @@ struct ecap_thread {
 	__u64 incarnation;
 	__u32 next_evicted; /* which slot goes when all are taken */
 	__u32 n_evicted;    /* calls whose slot went before they returned */
+	__u32 n_slots;	    /* slots from here on were never used; most threads use one */
+	__u32 pad;
 	struct ecap_emission emission;
 	struct ecap_call calls[ECAP_MAX_NESTED];
 };
@@ -141,6 +143,6 @@ ECAP_ABI_SIZE(struct ecap_row, 8);
 ECAP_ABI_SIZE(struct ecap_proc, 16);
 ECAP_ABI_SIZE(struct ecap_call, 56);
 ECAP_ABI_SIZE(struct ecap_emission, 128);
-ECAP_ABI_SIZE(struct ecap_thread, 592);
+ECAP_ABI_SIZE(struct ecap_thread, 600);
 ECAP_ABI_SIZE(struct ecap_stream_key, 16);
 ECAP_ABI_SIZE(struct ecap_stream, 80);

@@ -128,8 +128,9 @@ static __always_inline struct ecap_stream *stream_get(const struct ecap_stream_k
 static __always_inline struct ecap_call *slot_take(struct ecap_thread *thread, __u64 sp, __u32 row)
 {
 	struct ecap_call *c, *slot = NULL;
+	__u32 n = thread->n_slots;
 
-	for (int i = 0; i < ECAP_MAX_NESTED; i++) {
+	for (__u32 i = 0; i < ECAP_MAX_NESTED && i < n; i++) {
 		c = &thread->calls[i];
 		if (c->sp == sp && c->row == row)
 			return c;
@@ -138,6 +139,10 @@ static __always_inline struct ecap_call *slot_take(struct ecap_thread *thread, _
 	}
 	if (slot)
 		return slot;
+	if (n < ECAP_MAX_NESTED) {
+		thread->n_slots = n + 1;
+		return &thread->calls[n];
+	}
 	thread->n_evicted++;
 	return &thread->calls[thread->next_evicted++ & (ECAP_MAX_NESTED - 1)];
 }
@@ -179,7 +184,7 @@ static __always_inline __u16 shown_row(struct pt_regs *ctx, struct ecap_thread *
 {
 	struct ecap_call *c;
 
-	for (int i = 0; i < ECAP_MAX_NESTED; i++) {
+	for (__u32 i = 0; i < ECAP_MAX_NESTED && i < thread->n_slots; i++) {
 		c = &thread->calls[i];
 		if (c->sp < call->sp || c->handle != call->handle || c->dir != call->dir ||
 		    c->row == call->row)
@@ -250,7 +255,7 @@ static __always_inline void cover(struct ecap_thread *thread, const struct ecap_
 {
 	struct ecap_call *c;
 
-	for (int i = 0; i < ECAP_MAX_NESTED; i++) {
+	for (__u32 i = 0; i < ECAP_MAX_NESTED && i < thread->n_slots; i++) {
 		c = &thread->calls[i];
 		if (c->sp >= inner->sp && c->handle == inner->handle && c->dir == inner->dir)
 			c->covered += len;
@@ -261,7 +266,7 @@ static __always_inline struct ecap_call *slot_find(struct ecap_thread *thread, _
 {
 	struct ecap_call *c;
 
-	for (int i = 0; i < ECAP_MAX_NESTED; i++) {
+	for (__u32 i = 0; i < ECAP_MAX_NESTED && i < thread->n_slots; i++) {
 		c = &thread->calls[i];
 		if (c->sp == sp && c->row == row)
 			return c;

@@ -8,7 +8,6 @@
 struct ecap_task {
 	__u64 id;    /* tgid << 32 | tid, as the kernel counts */
 	__u64 shown; /* the same in the pid namespace of ecapture */
-	__u32 uid;
 	__u16 flags; /* ECAP_EVF_* */
 };
 
@@ -41,7 +40,6 @@ static __always_inline void ecap_task_fill(const struct ecap_settings *set, stru
 
 	task->id = bpf_get_current_pid_tgid();
 	task->shown = task->id;
-	task->uid = (__u32)bpf_get_current_uid_gid();
 	task->flags = 0;
 	if (!set->pidns_ino)
 		return;
@@ -58,7 +56,7 @@ static __always_inline void ecap_task_fill(const struct ecap_settings *set, stru
  */
 static __always_inline int ecap_task_wanted(const struct ecap_settings *set, struct ecap_task *task)
 {
-	__u32 tgid;
+	__u32 tgid, uid;
 
 	if (!set->active)
 		return 0;
@@ -69,8 +67,10 @@ static __always_inline int ecap_task_wanted(const struct ecap_settings *set, str
 	if ((set->filters & ECAP_FILTER_PIDS) &&
 	    ((task->flags & ECAP_EVF_FOREIGN_PID) || !bpf_map_lookup_elem(&ecap_pids, &tgid)))
 		return 0;
-	if ((set->filters & ECAP_FILTER_UIDS) && !bpf_map_lookup_elem(&ecap_uids, &task->uid))
-		return 0;
+	if (set->filters & ECAP_FILTER_UIDS) {
+		uid = (__u32)bpf_get_current_uid_gid();
+		return bpf_map_lookup_elem(&ecap_uids, &uid) != NULL;
+	}
 	return 1;
 }
 

@@ -78,7 +78,7 @@ static __always_inline void ecap_emit_chunk(struct ecap_emit *e, __u32 len, cons
 	ev->off = m->off;
 	ev->total = m->total;
 	ev->len = len;
-	ev->uid = e->task.uid;
+	ev->uid = (__u32)bpf_get_current_uid_gid();
 	ev->row = m->row;
 	ev->dir = dir;
 	ev->gap_reason = e->stream->gap_reason[dir];
@@ -142,7 +142,7 @@ static __always_inline void ecap_emit_loss(const struct ecap_settings *set,
 	ev->off = 0;
 	ev->bytes = bytes;
 	ev->calls = 1;
-	ev->uid = task->uid;
+	ev->uid = (__u32)bpf_get_current_uid_gid();
 	ev->row = row;
 	ev->dir = dir;
 	ev->reason = reason;
@@ -168,7 +168,7 @@ static __always_inline void ecap_emit_conn_end(const struct ecap_settings *set,
 	ev->conn.born_ns = stream->born_ns;
 	ev->off[ECAP_SEND] = stream->seen[ECAP_SEND];
 	ev->off[ECAP_RECV] = stream->seen[ECAP_RECV];
-	ev->uid = task->uid;
+	ev->uid = (__u32)bpf_get_current_uid_gid();
 	ev->gap_reason[ECAP_SEND] = stream->gap_reason[ECAP_SEND];
 	ev->gap_reason[ECAP_RECV] = stream->gap_reason[ECAP_RECV];
 	ev->pad[0] = 0;
