@@ -43,7 +43,8 @@ def test_stats_on_a_timer(ecapture, peer):
     before = lines()
     wait.until(lambda: lines() >= before + 2, 10, "two more lines of counters")
     capture = run.finish()
-    assert [stats["final"] for stats in capture.stats] == [False] * (len(capture.stats) - 1) + [True]
+    finals = [stats["final"] for stats in capture.stats]
+    assert finals == [False] * (len(finals) - 1) + [True]
     seen = [stats["seen"]["bytes"] for stats in capture.stats]
     assert seen == sorted(seen) and seen[0] == 0 and seen[-1] == total(capture, "length")
 
