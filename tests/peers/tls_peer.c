@@ -40,6 +40,7 @@ static const struct {
 	{ .name = "longjmp", .run = peer_longjmp },
 	{ .name = "fork", .run = peer_fork },
 	{ .name = "stream", .run = peer_stream, .no_calls = true },
+	{ .name = "threads", .run = peer_threads, .count = 100, .no_calls = true },
 };
 
 void peer_die(const char *fmt, ...)
