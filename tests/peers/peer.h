@@ -14,6 +14,8 @@ struct peer_options {
 	unsigned int depth; /* TLS layers (nested) */
 	unsigned int size;  /* bytes of one message (stream, threads) */
 	bool clear;	    /* SSL_clear instead of SSL_free and SSL_new (reuse) */
+	bool thread;	    /* from a thread that is not the first (exec) */
+	const char *exec;   /* the program to become; NULL: none (exec) */
 };
 
 struct account;
@@ -45,6 +47,9 @@ void peer_longjmp(struct tls_context *tls, struct account *acc, const struct pee
 
 /* A process and its child, each with a copy of one connection; the child has its own account. */
 void peer_fork(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* One connection, then, if asked for, another program, which has to be this one's copy. */
+void peer_exec(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
 /* One connection between two threads, as many messages as fit, until "stop" or opt->count. */
 void peer_stream(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
