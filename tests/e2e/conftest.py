@@ -115,6 +115,16 @@ def public_dir():
     shutil.rmtree(path)
 
 
+@pytest.fixture
+def fifo(tmp_path):
+    """A FIFO and the descriptor of a reader, who reads when the test does."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(reader, "rb") as pipe:
+        yield path, pipe
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
     """Paths of a certificate and its key."""

@@ -16,16 +16,6 @@ MIB_ALL = 16  # both directions; less than ecapture holds back for an output
 MIB_TOO_MUCH = 240  # more than that
 
 
-@pytest.fixture
-def fifo(tmp_path):
-    """A FIFO and the descriptor of a reader, who reads when the test does."""
-    path = tmp_path / "fifo"
-    os.mkfifo(path)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with open(reader, "rb") as pipe:
-        yield path, pipe
-
-
 def play_unread(ecapture, peer, path, mib):
     """A run whose output nobody reads, after a peer has said much to itself."""
     actor = peer("stream", "--size", 16384, "--count", mib * 32)

@@ -9,10 +9,13 @@
 #define PEER_MAX_MESSAGE 65536
 
 struct peer_options {
-	unsigned int count; /* connections (reuse) or messages (stream; 0: until told to stop) */
+	unsigned int count; /* connections (reuse) or messages (threads: of each end; stream; 0:
+			     * until told to stop) */
 	unsigned int depth; /* TLS layers (nested) */
-	unsigned int size;  /* bytes of one message (stream) */
+	unsigned int size;  /* bytes of one message (stream, threads) */
 	bool clear;	    /* SSL_clear instead of SSL_free and SSL_new (reuse) */
+	bool thread;	    /* from a thread that is not the first (exec) */
+	const char *exec;   /* the program to become; NULL: none (exec) */
 };
 
 struct account;
@@ -45,8 +48,14 @@ void peer_longjmp(struct tls_context *tls, struct account *acc, const struct pee
 /* A process and its child, each with a copy of one connection; the child has its own account. */
 void peer_fork(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
+/* One connection, then, if asked for, another program, which has to be this one's copy. */
+void peer_exec(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
 /* One connection between two threads, as many messages as fit, until "stop" or opt->count. */
 void peer_stream(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* 16 connections between 32 threads; each end says opt->count numbered, printable messages. */
+void peer_threads(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
 /* Print "tls_peer: <message>: <reason of OpenSSL or errno>" and exit with 1. */
 __attribute__((noreturn, format(printf, 1, 2))) void peer_die(const char *fmt, ...);

@@ -39,7 +39,9 @@ static const struct {
 	{ .name = "reuse", .run = peer_reuse, .count = 10000, .many = true, .no_calls = true },
 	{ .name = "longjmp", .run = peer_longjmp },
 	{ .name = "fork", .run = peer_fork },
+	{ .name = "exec", .run = peer_exec },
 	{ .name = "stream", .run = peer_stream, .no_calls = true },
+	{ .name = "threads", .run = peer_threads, .count = 100, .no_calls = true },
 };
 
 void peer_die(const char *fmt, ...)
@@ -61,7 +63,8 @@ void peer_die(const char *fmt, ...)
 
 __attribute__((noreturn)) static void usage(void)
 {
-	fputs("usage: tls_peer SCENARIO [--count N] [--depth N] [--size N] [--clear]\nscenarios:",
+	fputs("usage: tls_peer SCENARIO [--count N] [--depth N] [--size N] [--clear] [--thread] "
+	      "[--exec PROGRAM]\nscenarios:",
 	      stderr);
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
 		fprintf(stderr, " %s", scenarios[i].name);
@@ -86,6 +89,8 @@ static void parse_options(int argc, char **argv, struct peer_options *opt)
 		{ "depth", required_argument, NULL, 'd' },
 		{ "size", required_argument, NULL, 's' },
 		{ "clear", no_argument, NULL, 'c' },
+		{ "thread", no_argument, NULL, 't' },
+		{ "exec", required_argument, NULL, 'e' },
 		{ 0 },
 	};
 	int c;
@@ -99,6 +104,10 @@ static void parse_options(int argc, char **argv, struct peer_options *opt)
 			opt->size = number(optarg, PEER_MAX_MESSAGE);
 		else if (c == 'c')
 			opt->clear = true;
+		else if (c == 't')
+			opt->thread = true;
+		else if (c == 'e')
+			opt->exec = optarg;
 		else
 			usage();
 	}

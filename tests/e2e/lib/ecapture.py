@@ -41,7 +41,7 @@ class Ecapture:
         """Wait until it captures; then the start line and the kernel name the same rung."""
         line = self.err.wait_for(lambda text: text.startswith(CAPTURING), START_S, CAPTURING)
         if rung:
-            assert f"attach={rung}" in line.split(), f"{rung} was asked for: {line}"
+            assert re.search(rf"attach={rung}( |$)", line), f"{rung} was asked for: {line}"
             kernel.assert_rung(self.pid, rung)
         return self
 
@@ -79,13 +79,13 @@ class Ecapture:
         assert not self.err.find(lambda line: "nothing was lost" in line), self.err.tail()
         return tuple(map(int, counted[0].groups()))
 
-    def capture(self, cut_off=False):
+    def capture(self, cut_off=False, kind=Capture):
         """Read and check its JSON."""
-        return Capture(self._validator, self.pid).read(self.json, cut_off)
+        return kind(self._validator, self.pid).read(self.json, cut_off)
 
-    def finish(self):
+    def finish(self, kind=Capture):
         """stop() and capture()."""
-        return self.stop().capture()
+        return self.stop().capture(kind=kind)
 
     def close(self):
         """End the process if it still runs. It is ours."""

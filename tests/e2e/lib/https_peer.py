@@ -2,6 +2,8 @@
 """An HTTPS server or client out of Python's own library, run as a process of its own.
 
     https_peer.py server CERT KEY SIZE      answers every request with SIZE bytes
+    https_peer.py server CERT KEY asked     answers with as many as the path ends with, of the
+                                            request's own
     https_peer.py client CERT               gets the URLs that it reads, one per line
 
 Both print "ready PID PORT" and wait for a line. The server keeps an account of the bytes that
@@ -44,15 +46,22 @@ class CountedSocket(ssl.SSLSocket):
         return count
 
 
+def answer_to(path, data):
+    """The body that a server "asked" answers with; no two requests have the same."""
+    seed = hashlib.sha256(path.encode() + b"\0" + data).digest()
+    return random.Random(seed).randbytes(int(path.rsplit("/", 1)[-1]))
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
-    body = b""
+    body = None
 
     def answer(self):
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = answer_to(self.path, data) if self.body is None else self.body
         self.send_response(200)
-        self.send_header("Content-Length", str(len(self.body)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(self.body)
+        self.wfile.write(body)
 
     do_GET = do_POST = answer
 
@@ -69,7 +78,8 @@ def ends():
 
 def serve(cert, key, size):
     """Serve until the line after the first, or until nobody can write one."""
-    Handler.body = random.Random(int(size)).randbytes(int(size))
+    if size != "asked":
+        Handler.body = random.Random(int(size)).randbytes(int(size))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     context.sslsocket_class = CountedSocket
