@@ -165,8 +165,10 @@ static void rebind(struct ecap_attacher *a, uint32_t pid)
 			continue;
 		ecap_attachment_free(b->links);
 		b->links = links;
-		ecap_debug("%s: hooked anew in process %u", b->target->path, pid);
 	}
+	ecap_warn("process %u became another program by an exec that was not its first thread's: "
+		  "hooked anew; what it may have said before that was not seen",
+		  pid);
 }
 
 /* The process to rebind that was named first, 0: it is time to end. */

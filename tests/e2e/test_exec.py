@@ -6,27 +6,39 @@ from collections import Counter
 
 import pytest
 
+from lib import wait
 from lib.capture import assert_same, end_sums
+from lib.peer import library_of
 
 FROM = pytest.mark.parametrize("thread", [False, True], ids=["main", "thread"])
 
 
 @pytest.fixture
-def two(player, peer_binary, tmp_path):
-    """Start the peer that becomes a copy of itself with another name, at the same addresses."""
+def two(player, peer, peer_binary, tmp_path):
+    """
+    Start the peer that becomes a copy of itself with another name, at the same addresses. Both
+    have a library of their own, which no other capture on this host has hooked for them.
+    """
     after = tmp_path / "peer_after"
     shutil.copy(peer_binary, after)
+    shutil.copy(library_of(peer("nonblock").pid), tmp_path)
+    library = f"LD_LIBRARY_PATH={tmp_path}"
 
     def start(thread):
         options = ["--exec", after] + (["--thread"] if thread else [])
-        return after, player("setarch", "-R", peer_binary, "exec", *options)
+        return after, player("env", library, "setarch", "-R", peer_binary, "exec", *options)
 
     return start
 
 
-def play(actor):
-    """Both programs wait for their cue; returns the account of each."""
-    actor.go().go()
+def play(actor, seen, hooked):
+    """Each program waits for its cue, and to become the other; returns the account of both."""
+    actor.go()
+    seen()
+    actor.go()
+    actor.out.wait_for(lambda line: line.startswith("ready "), 30, "the second program", start=1)
+    hooked()
+    actor.go()
     before, after = actor.reports()
     assert before["pid"] == after["pid"] == actor.pid
     handles = [{end["handle"] for end in report["ends"]} for report in (before, after)]
@@ -52,5 +64,15 @@ def assert_program(capture, report):
 def test_exec(ecapture, two, peer_binary, rung, thread, chosen):
     path, actor = two(thread)
     run = ecapture(*(["-p", actor.pid] if chosen else []), rung=rung)
-    before, after = play(actor)
+
+    def seen():
+        """What is noted of a process is noted while it lives."""
+        wait.until(lambda: str(actor.pid) in run.json.read_text(), 30, "the first program's bytes")
+
+    def hooked():
+        """A link is bound to the task that ends here: the user is told of the new one."""
+        if thread and chosen and rung == "multi":
+            run.err.wait_for(lambda line: f"process {actor.pid} became" in line, 30, "the hooks")
+
+    before, after = play(actor, seen, hooked)
     check(run.finish(), {**before, "exe": str(peer_binary)}, {**after, "exe": str(path)})

@@ -35,6 +35,7 @@ static void become_from_thread(const char *path)
 
 void peer_exec(struct tls_context *tls, struct account *acc, const struct peer_options *opt)
 {
+	char line[16];
 	struct tls_pair pair;
 	struct link link = link_connect(tls, acc, opt->exec ? "before" : "after", &pair);
 
@@ -48,6 +49,8 @@ void peer_exec(struct tls_context *tls, struct account *acc, const struct peer_o
 	}
 	account_print(acc, "exec", stdout);
 	fflush(stdout);
+	if (!fgets(line, sizeof(line), stdin))
+		peer_die("no cue to become the other program");
 	if (opt->thread)
 		become_from_thread(opt->exec);
 	else
