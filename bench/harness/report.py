@@ -37,13 +37,14 @@ class Result:
 
     head: list
     rows: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
     goals: list = field(default_factory=list)
 
     def markdown(self):
         lines = [row_of(self.head), row_of(["---"] + ["---:"] * (len(self.head) - 1))]
         lines += map(row_of, self.rows)
-        if self.goals:
-            lines += ["", *(f"- {goal}" for goal in self.goals)]
+        if self.notes or self.goals:
+            lines += ["", *(f"- {line}" for line in (*self.notes, *self.goals))]
         return "\n".join(lines)
 
 

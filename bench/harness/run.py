@@ -13,7 +13,7 @@ from lib.process import Player
 
 SEEN = re.compile(r"seen: (\d+) bytes? in (\d+) calls?")
 LOST = re.compile(r"lost (\d+) bytes? in (\d+) calls?:")
-LEFT_OUT = re.compile(r"was too slow: (\d+) events?")
+LEFT_OUT = re.compile(r"was too slow: (\d+) events?|events? written, (\d+) not$")
 SETTLED_S = 0.3  # what has written nothing for so long has written all that came
 
 
@@ -23,7 +23,7 @@ class Counts:
 
     seen: int = 0  # calls of which at least a part was seen
     lost: int = 0  # calls of which at least a part was lost
-    left_out: int = 0  # events that the output was too slow for
+    left_out: int = 0  # events that the output was too slow for, or ended without
 
 
 class Run:
@@ -66,7 +66,7 @@ class Run:
             elif found := LOST.search(line):
                 self.counts.lost += int(found[2])
             elif found := LEFT_OUT.search(line):
-                self.counts.left_out += int(found[1])
+                self.counts.left_out += int(found[1] or found[2])
         assert self.err.find(SEEN.search), f"no summary\n{self.err.tail()}"
 
     def close(self):
