@@ -8,6 +8,7 @@
  * Prints "ready PID", then answers each line "write|read SIZE RATE MILLISECONDS" with one line of
  * JSON. RATE is calls per second, 0 as fast as possible. Ends with its standard input.
  */
+#include <dlfcn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -101,6 +102,25 @@ static void call(struct caller *c, const struct round *round, int n)
 	}
 }
 
+/*
+ * Whether a breakpoint of the kernel sits on the function. Only on x86: elsewhere it is not known
+ * what to look for, and the answer is no.
+ */
+static bool is_hooked(const struct round *round)
+{
+#ifdef __x86_64__
+	static const unsigned char int3 = 0xcc;
+	const unsigned char *code = dlsym(RTLD_DEFAULT, round->is_read ? "SSL_read" : "SSL_write");
+
+	if (!code)
+		peer_die("no function to look at");
+	return *code == int3;
+#else
+	(void)round;
+	return false;
+#endif
+}
+
 /* @n calls, with the time that they take; the clocks' own share is not theirs. */
 static void measure(struct caller *c, const struct round *round, int n, struct cost *cost)
 {
@@ -137,9 +157,10 @@ static void run(struct caller *c, const struct round *round)
 		measure(c, round, n, &cost);
 	}
 	elapsed = now(CLOCK_MONOTONIC) - start;
-	printf("{\"calls\":%lld,\"wall_ns\":%lld,\"cpu_ns\":%lld,\"elapsed_ns\":%lld}\n",
+	printf("{\"calls\":%lld,\"wall_ns\":%lld,\"cpu_ns\":%lld,\"elapsed_ns\":%lld,"
+	       "\"hooked\":%s}\n",
 	       (long long)cost.calls, (long long)cost.wall_ns, (long long)cost.cpu_ns,
-	       (long long)elapsed);
+	       (long long)elapsed, is_hooked(round) ? "true" : "false");
 }
 
 /* Text, as a web page is: how the reader of a capture formats it depends on that. */

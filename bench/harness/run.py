@@ -84,6 +84,7 @@ class Cost:
     wall_ns: int
     cpu_ns: int
     elapsed_ns: int
+    hooked: bool  # whether the function had a hook at the end of the round
     lost: float = 0.0  # share of the calls that ecapture has not seen
 
     @property
