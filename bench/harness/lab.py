@@ -86,7 +86,7 @@ class Lab:
 
     @contextmanager
     def bare(self):
-        """A context without hooks. Others that look for libraries on this machine may find ours."""
+        """A context without hooks. Who looks for libraries on this machine may have found ours."""
         with self.caller() as caller:
             if any(caller.round(fn, 1, 0, 1).hooked for fn in ("read", "write")):
                 raise Skip("another program has hooked the bench's own libssl: end it")

@@ -54,6 +54,7 @@ def add(result, case, costs):
     """A row, and the goal if this case has one."""
     fn, size, load = case
     name = f"SSL_{fn} {size} B, {load}"
+    lost = median(cost.lost for cost in costs["ours"])
     cells = [name]
     for kind in ("cpu", "wall"):
         none, empty, ours = ([getattr(c, kind) for c in costs[v]] for v in VARIANTS)
@@ -61,6 +62,9 @@ def add(result, case, costs):
         over_none, over_empty = ratios(empty, none), ratios(ours, empty)
         cells += [shown(over_none), shown(over_empty)] if kind == "cpu" else [shown(over_empty)]
         if kind == "cpu" and size in GOALS:
-            result.goals.append(Goal(f"CPU of {name}, ours ÷ empty", over_empty, "<=", GOALS[size]))
-    cells.append(f"{median(c.lost for c in costs['ours']):.1%}")
+            # A call that finds the ring full is cheaper: say so beside the figure.
+            what = f"CPU of {name}, ours ÷ empty"
+            what += f" ({lost:.0%} of the calls lost)" if lost else ""
+            result.goals.append(Goal(what, over_empty, "<=", GOALS[size]))
+    cells.append(f"{lost:.1%}")
     result.rows.append(cells)
