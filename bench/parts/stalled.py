@@ -40,12 +40,10 @@ def resident(run):
 
 def fill(caller, run):
     """Write until ecapture takes no more memory: its queue is full, or not needed."""
-    last = 0
-    for _ in range(FILL_MAX):
+    sizes = [0.0]
+    while len(sizes) < FILL_MAX and (len(sizes) < 4 or sizes[-1] - sizes[-4] >= 1):
         caller.round("write", FILL_SIZE, 0, PIECE_MS)
-        last, before = resident(run), last
-        if last - before < 1:
-            break
+        sizes.append(resident(run))
 
 
 def one(lab, caller, variant):
