@@ -7,6 +7,7 @@ NINJA ?= ninja
 prefix ?= /usr/local
 SUITE ?=
 SECONDS ?= 60
+ONLY ?=
 
 # Under sudo, what is built belongs to the user who called it, so that a plain make works later.
 AS_USER := $(shell scripts/as-user)
@@ -14,7 +15,7 @@ SETUP = $(AS_USER) $(MESON) setup --prefix=$(prefix)
 HINT = { echo 'Is something missing? sudo scripts/deps build installs it.' >&2; false; }
 
 .NOTPARALLEL:
-.PHONY: all static asan deps demo test vmtest fuzz lint install clean FORCE
+.PHONY: all static asan deps demo test bench vmtest fuzz lint install clean FORCE
 
 all: build/ecapture
 
@@ -52,6 +53,16 @@ demo:
 test:
 	@MAKE='$(MAKE)' MESON='$(MESON)' AS_USER='$(AS_USER)' scripts/test $(SUITE)
 
+build-bench/build.ninja:
+	$(SETUP) --buildtype=release build-bench || $(HINT)
+
+# What ecapture costs, into bench/README.md; with ONLY=part one part, printed only.
+bench:
+	scripts/deps build demo bench
+	$(MAKE) static build-bench/build.ninja
+	$(AS_USER) $(NINJA) -C build-bench src/ecapture bench/caller bench/empty
+	/usr/bin/python3 -B bench/run $(or $(ONLY),--write)
+
 vmtest: build/ecapture static
 	$(AS_USER) /usr/bin/python3 -B -m pytest -p no:cacheprovider tests/vm
 
@@ -69,4 +80,4 @@ install: build/build.ninja
 	@rm -f build/meson-logs/install-log.txt # it may be root's now
 
 clean:
-	rm -rf build build-static build-asan build-fuzz
+	rm -rf build build-static build-asan build-bench build-fuzz

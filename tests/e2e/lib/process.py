@@ -26,10 +26,10 @@ def children_of(pid):
 class Player:
     """One such process. It does nothing of interest before go()."""
 
-    def __init__(self, command):
+    def __init__(self, command, **popen):
         self.command = [str(part) for part in command]
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **popen
         )
         self.out = wait.Lines(self.process.stdout, self.command[0])
         self.ready = self.out.wait_for(lambda line: line.startswith("ready "), 30, "ready").split()

@@ -78,7 +78,7 @@ def body_of(size):
 class Nginx:
     """nginx with its own prefix, serving files that are named after their size."""
 
-    def __init__(self, root, cert, key, sizes):
+    def __init__(self, root, cert, key, sizes, conf=NGINX_CONF, env=os.environ):
         self.root = root
         self.cert = cert
         self.port = free_port()
@@ -86,13 +86,11 @@ class Nginx:
         self.files.mkdir()
         for size in sizes:
             (self.files / str(size)).write_bytes(body_of(size))
-        conf = root / "nginx.conf"
-        conf.write_text(
-            NGINX_CONF.format(root=root, port=self.port, cert=cert, key=key, address=ADDRESS)
-        )
+        path = root / "nginx.conf"
+        path.write_text(conf.format(root=root, port=self.port, cert=cert, key=key, address=ADDRESS))
         self.process = subprocess.Popen(
-            ["nginx", "-p", root, "-c", conf, "-e", root / "error.log"],
-            env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"},
+            ["nginx", "-p", root, "-c", path, "-e", root / "error.log"],
+            env={**env, "PATH": env["PATH"] + ":/usr/sbin"},
         )
         wait.until(self._answers, 20, "nginx listens")
 
