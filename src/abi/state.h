@@ -99,7 +99,7 @@ struct ecap_thread {
 	__u32 next_evicted; /* which slot goes when all are taken */
 	__u32 n_evicted;    /* calls whose slot went before they returned */
 	__u32 n_slots;	    /* slots from here on were never used; most threads use one */
-	__u32 pad;
+	__u32 chosen;	    /* the slot of the call that began last */
 	struct ecap_emission emission;
 	struct ecap_call calls[ECAP_MAX_NESTED];
 };

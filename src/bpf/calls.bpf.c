@@ -121,30 +121,42 @@ static __always_inline struct ecap_stream *stream_get(const struct ecap_stream_k
 }
 
 /*
- * A slot for a call that begins. The same call at the same stack address never returned the last
- * time (longjmp, exceptions): its slot is used again. With all slots taken one of them goes; if
- * its call does return, that is counted.
+ * Choose a slot for a call that begins: its number in thread->chosen. The same call at the same
+ * stack address never returned the last time (longjmp, exceptions): its slot is used again. With
+ * all slots taken one of them goes; if its call does return, that is counted.
+ */
+static __always_inline void slot_choose(struct ecap_thread *thread, __u64 sp, __u32 row)
+{
+	volatile __u32 *chosen = &thread->chosen;
+	__u32 n = thread->n_slots;
+	const struct ecap_call *c;
+
+	*chosen = n;
+	for (__u32 i = 0; i < ECAP_MAX_NESTED && i < n; i++) {
+		c = &thread->calls[i];
+		if (c->sp == sp && c->row == row) {
+			*chosen = i;
+			return;
+		}
+		if (!c->sp)
+			*chosen = i;
+	}
+	if (*chosen < ECAP_MAX_NESTED) {
+		thread->n_slots = n + (*chosen == n);
+		return;
+	}
+	thread->n_evicted++;
+	*chosen = thread->next_evicted++;
+}
+
+/*
+ * The slot of a call that begins. Its number goes through memory: the verifier then follows one
+ * slot, at any place, through the rest of the program, not each place by itself.
  */
 static __always_inline struct ecap_call *slot_take(struct ecap_thread *thread, __u64 sp, __u32 row)
 {
-	struct ecap_call *c, *slot = NULL;
-	__u32 n = thread->n_slots;
-
-	for (__u32 i = 0; i < ECAP_MAX_NESTED && i < n; i++) {
-		c = &thread->calls[i];
-		if (c->sp == sp && c->row == row)
-			return c;
-		if (!c->sp)
-			slot = c;
-	}
-	if (slot)
-		return slot;
-	if (n < ECAP_MAX_NESTED) {
-		thread->n_slots = n + 1;
-		return &thread->calls[n];
-	}
-	thread->n_evicted++;
-	return &thread->calls[thread->next_evicted++ & (ECAP_MAX_NESTED - 1)];
+	slot_choose(thread, sp, row);
+	return &thread->calls[*(volatile __u32 *)&thread->chosen & (ECAP_MAX_NESTED - 1)];
 }
 
 /* Where the call that begins will return to. 0: not known. */
