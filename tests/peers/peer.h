@@ -6,12 +6,13 @@
 
 #define PEER_MAX_DEPTH	 4
 #define PEER_MIN_MESSAGE 8
-#define PEER_MAX_MESSAGE 65536
+#define PEER_MAX_MESSAGE (64 << 20)
 
 struct peer_options {
 	unsigned int count; /* connections (reuse) or messages (stream; 0: until told to stop) */
 	unsigned int depth; /* TLS layers (nested) */
-	unsigned int size;  /* bytes of one message (stream) */
+	unsigned int size;  /* bytes of one message (stream, large) */
+	const char *how;    /* which kind (brood, large) */
 	bool clear;	    /* SSL_clear instead of SSL_free and SSL_new (reuse) */
 };
 
@@ -47,6 +48,9 @@ void peer_fork(struct tls_context *tls, struct account *acc, const struct peer_o
 
 /* One connection between two threads, as many messages as fit, until "stop" or opt->count. */
 void peer_stream(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* One write of opt->size bytes; opt->how "ex": with the function that has an out argument. */
+void peer_large(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
 /* Print "tls_peer: <message>: <reason of OpenSSL or errno>" and exit with 1. */
 __attribute__((noreturn, format(printf, 1, 2))) void peer_die(const char *fmt, ...);

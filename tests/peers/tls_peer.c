@@ -40,6 +40,7 @@ static const struct {
 	{ .name = "longjmp", .run = peer_longjmp },
 	{ .name = "fork", .run = peer_fork },
 	{ .name = "stream", .run = peer_stream, .no_calls = true },
+	{ .name = "large", .run = peer_large },
 };
 
 void peer_die(const char *fmt, ...)
@@ -61,7 +62,8 @@ void peer_die(const char *fmt, ...)
 
 __attribute__((noreturn)) static void usage(void)
 {
-	fputs("usage: tls_peer SCENARIO [--count N] [--depth N] [--size N] [--clear]\nscenarios:",
+	fputs("usage: tls_peer SCENARIO [--count N] [--depth N] [--size N] [--clear] "
+	      "[--how KIND]\nscenarios:",
 	      stderr);
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
 		fprintf(stderr, " %s", scenarios[i].name);
@@ -86,6 +88,7 @@ static void parse_options(int argc, char **argv, struct peer_options *opt)
 		{ "depth", required_argument, NULL, 'd' },
 		{ "size", required_argument, NULL, 's' },
 		{ "clear", no_argument, NULL, 'c' },
+		{ "how", required_argument, NULL, 'h' },
 		{ 0 },
 	};
 	int c;
@@ -99,6 +102,8 @@ static void parse_options(int argc, char **argv, struct peer_options *opt)
 			opt->size = number(optarg, PEER_MAX_MESSAGE);
 		else if (c == 'c')
 			opt->clear = true;
+		else if (c == 'h')
+			opt->how = optarg;
 		else
 			usage();
 	}
@@ -129,7 +134,7 @@ static size_t find_scenario(const char *name)
 
 int main(int argc, char **argv)
 {
-	struct peer_options opt = { .depth = 2, .size = 1024 };
+	struct peer_options opt = { .depth = 2, .size = 1024, .how = "plain" };
 	struct tls_context tls;
 	struct account *acc;
 	size_t which;
