@@ -52,5 +52,8 @@ void peer_stream(struct tls_context *tls, struct account *acc, const struct peer
 /* One write of opt->size bytes; opt->how "ex": with the function that has an out argument. */
 void peer_large(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
+/* opt->count short processes, one after the other; opt->how is what is odd about them. */
+void peer_brood(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
 /* Print "tls_peer: <message>: <reason of OpenSSL or errno>" and exit with 1. */
 __attribute__((noreturn, format(printf, 1, 2))) void peer_die(const char *fmt, ...);

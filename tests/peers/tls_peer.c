@@ -41,6 +41,7 @@ static const struct {
 	{ .name = "fork", .run = peer_fork },
 	{ .name = "stream", .run = peer_stream, .no_calls = true },
 	{ .name = "large", .run = peer_large },
+	{ .name = "brood", .run = peer_brood, .count = 100, .no_calls = true },
 };
 
 void peer_die(const char *fmt, ...)
