@@ -6,7 +6,7 @@ MESON ?= meson
 NINJA ?= ninja
 prefix ?= /usr/local
 SUITE ?=
-SECONDS ?= 60
+BUILD ?= both
 
 # Under sudo, what is built belongs to the user who called it, so that a plain make works later.
 AS_USER := $(shell scripts/as-user)
@@ -14,7 +14,7 @@ SETUP = $(AS_USER) $(MESON) setup --prefix=$(prefix)
 HINT = { echo 'Is something missing? sudo scripts/deps build installs it.' >&2; false; }
 
 .NOTPARALLEL:
-.PHONY: all static asan deps demo test vmtest fuzz lint install clean FORCE
+.PHONY: all static asan deps demo test vmtest soak fuzz lint install clean FORCE
 
 all: build/ecapture
 
@@ -55,7 +55,16 @@ test:
 vmtest: build/ecapture static
 	$(AS_USER) /usr/bin/python3 -B -m pytest -p no:cacheprovider tests/vm
 
+build-asan/src/ecapture: build-asan/build.ninja FORCE
+	$(AS_USER) $(NINJA) -C build-asan src/ecapture
+
+# Hundreds of processes come, go and are killed, for SECONDS on each build: BUILD=release, asan, both.
+soak: SECONDS ?= 600
+soak: build/ecapture $(if $(filter-out release,$(BUILD)),build-asan/src/ecapture)
+	scripts/soak $(SECONDS) $(BUILD)
+
 # Each fuzz target for SECONDS; needs clang's runtime (Debian: libclang-rt-19-dev).
+fuzz: SECONDS ?= 60
 fuzz:
 	$(AS_USER) scripts/fuzz $(SECONDS)
 

@@ -10,8 +10,9 @@
 
 struct peer_options {
 	unsigned int count; /* connections (reuse) or messages (stream; 0: until told to stop) */
-	unsigned int depth; /* TLS layers (nested) */
+	unsigned int depth; /* TLS layers (nested), lives of a process (churn) */
 	unsigned int size;  /* bytes of one message (stream, large) */
+	unsigned int seed;  /* of what is left to chance (churn) */
 	const char *how;    /* which kind (brood, large) */
 	bool clear;	    /* SSL_clear instead of SSL_free and SSL_new (reuse) */
 };
@@ -54,6 +55,9 @@ void peer_large(struct tls_context *tls, struct account *acc, const struct peer_
 
 /* opt->count short processes, one after the other; opt->how is what is odd about them. */
 void peer_brood(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* opt->count steps of chance: connections, threads, children, and other lives by exec. */
+void peer_churn(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
 /* Print "tls_peer: <message>: <reason of OpenSSL or errno>" and exit with 1. */
 __attribute__((noreturn, format(printf, 1, 2))) void peer_die(const char *fmt, ...);

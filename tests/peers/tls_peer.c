@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ static const struct {
 	{ .name = "stream", .run = peer_stream, .no_calls = true },
 	{ .name = "large", .run = peer_large },
 	{ .name = "brood", .run = peer_brood, .count = 100, .no_calls = true },
+	{ .name = "churn", .run = peer_churn, .count = 100, .many = true, .no_calls = true },
 };
 
 void peer_die(const char *fmt, ...)
@@ -63,7 +65,7 @@ void peer_die(const char *fmt, ...)
 
 __attribute__((noreturn)) static void usage(void)
 {
-	fputs("usage: tls_peer SCENARIO [--count N] [--depth N] [--size N] [--clear] "
+	fputs("usage: tls_peer SCENARIO [--count N] [--depth N] [--size N] [--clear] [--seed N] "
 	      "[--how KIND]\nscenarios:",
 	      stderr);
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
@@ -89,6 +91,7 @@ static void parse_options(int argc, char **argv, struct peer_options *opt)
 		{ "depth", required_argument, NULL, 'd' },
 		{ "size", required_argument, NULL, 's' },
 		{ "clear", no_argument, NULL, 'c' },
+		{ "seed", required_argument, NULL, 'r' },
 		{ "how", required_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -103,6 +106,8 @@ static void parse_options(int argc, char **argv, struct peer_options *opt)
 			opt->size = number(optarg, PEER_MAX_MESSAGE);
 		else if (c == 'c')
 			opt->clear = true;
+		else if (c == 'r')
+			opt->seed = number(optarg, UINT_MAX);
 		else if (c == 'h')
 			opt->how = optarg;
 		else
