@@ -6,8 +6,8 @@ MESON ?= meson
 NINJA ?= ninja
 prefix ?= /usr/local
 SUITE ?=
-SECONDS ?= 60
 ONLY ?=
+BUILD ?= both
 
 # Under sudo, what is built belongs to the user who called it, so that a plain make works later.
 AS_USER := $(shell scripts/as-user)
@@ -15,7 +15,7 @@ SETUP = $(AS_USER) $(MESON) setup --prefix=$(prefix)
 HINT = { echo 'Is something missing? sudo scripts/deps build installs it.' >&2; false; }
 
 .NOTPARALLEL:
-.PHONY: all static asan deps demo test bench vmtest fuzz lint install clean FORCE
+.PHONY: all static asan deps demo test bench vmtest soak fuzz lint install clean FORCE
 
 all: build/ecapture
 
@@ -66,7 +66,16 @@ bench:
 vmtest: build/ecapture static
 	$(AS_USER) /usr/bin/python3 -B -m pytest -p no:cacheprovider tests/vm
 
+build-asan/src/ecapture: build-asan/build.ninja FORCE
+	$(AS_USER) $(NINJA) -C build-asan src/ecapture
+
+# Hundreds of processes come, go and are killed, for SECONDS on each build: BUILD=release, asan, both.
+soak: SECONDS ?= 600
+soak: build/ecapture $(if $(filter-out release,$(BUILD)),build-asan/src/ecapture)
+	scripts/soak $(SECONDS) $(BUILD)
+
 # Each fuzz target for SECONDS; needs clang's runtime (Debian: libclang-rt-19-dev).
+fuzz: SECONDS ?= 60
 fuzz:
 	$(AS_USER) scripts/fuzz $(SECONDS)
 

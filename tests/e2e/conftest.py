@@ -18,7 +18,7 @@ import pytest
 
 from lib import kernel, schema, web
 from lib.ecapture import Ecapture
-from lib.process import Player
+from lib.process import Player, as_user
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))  # aptroot
@@ -104,6 +104,23 @@ def player():
 def peer(player, peer_binary):
     """Start our TLS peer with a scenario."""
     return lambda *args: player(peer_binary, *args)
+
+
+@pytest.fixture(scope="session")
+def public_peer(peer_binary, public_dir):
+    """A copy of our peer that everybody may run."""
+    return Path(shutil.copy(peer_binary, public_dir))
+
+
+@pytest.fixture
+def stranger(player, public_peer):
+    """Start our TLS peer as a user that nobody else is: -u stranger.uid is it and its children."""
+
+    def start(*args):
+        return player(*as_user(start.uid, [public_peer, *args]))
+
+    start.uid = 100000 + os.getpid()
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,15 @@
 
 #define PEER_MAX_DEPTH	 4
 #define PEER_MIN_MESSAGE 8
-#define PEER_MAX_MESSAGE 65536
+#define PEER_MAX_MESSAGE (64 << 20)
 
 struct peer_options {
 	unsigned int count; /* connections (reuse) or messages (threads: of each end; stream; 0:
 			     * until told to stop) */
-	unsigned int depth; /* TLS layers (nested) */
-	unsigned int size;  /* bytes of one message (stream, threads) */
+	unsigned int depth; /* TLS layers (nested), lives of a process (churn) */
+	unsigned int size;  /* bytes of one message (stream, threads, large) */
+	unsigned int seed;  /* of what is left to chance (churn) */
+	const char *how;    /* which kind (brood, large) */
 	bool clear;	    /* SSL_clear instead of SSL_free and SSL_new (reuse) */
 	bool thread;	    /* from a thread that is not the first (exec) */
 	const char *exec;   /* the program to become; NULL: none (exec) */
@@ -56,6 +58,14 @@ void peer_stream(struct tls_context *tls, struct account *acc, const struct peer
 
 /* 16 connections between 32 threads; each end says opt->count numbered, printable messages. */
 void peer_threads(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+/* One write of opt->size bytes; opt->how "ex": with the function that has an out argument. */
+void peer_large(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* opt->count short processes, one after the other; opt->how is what is odd about them. */
+void peer_brood(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/* opt->count steps of chance: connections, threads, children, and other lives by exec. */
+void peer_churn(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
 /* Print "tls_peer: <message>: <reason of OpenSSL or errno>" and exit with 1. */
 __attribute__((noreturn, format(printf, 1, 2))) void peer_die(const char *fmt, ...);

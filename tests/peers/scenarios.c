@@ -299,15 +299,6 @@ void peer_nested(struct tls_context *tls, struct account *acc, const struct peer
 
 /* --- reuse ---------------------------------------------------------------------------------- */
 
-static void clear(SSL *ssl)
-{
-	/* Without a shutdown OpenSSL takes the session for broken; nothing has to be sent. */
-	SSL_set_quiet_shutdown(ssl, 1);
-	SSL_shutdown(ssl);
-	if (SSL_clear(ssl) != 1 || SSL_set_session(ssl, NULL) != 1)
-		peer_die("the handle could not be cleared");
-}
-
 void peer_reuse(struct tls_context *tls, struct account *acc, const struct peer_options *opt)
 {
 	struct tls_pair pair = { 0 };
@@ -324,8 +315,7 @@ void peer_reuse(struct tls_context *tls, struct account *acc, const struct peer_
 		link_exchange(link.client, link.server, 8 + i % 97);
 		link_exchange(link.server, link.client, 8 + i % 89);
 		if (opt->clear) {
-			clear(pair.client);
-			clear(pair.server);
+			tls_pair_clear(&pair);
 		} else {
 			tls_pair_free(&pair);
 		}

@@ -151,6 +151,21 @@ void tls_pair_handshake(const struct tls_pair *pair)
 	}
 }
 
+static void clear(SSL *ssl)
+{
+	/* Without a shutdown OpenSSL takes the session for broken; nothing has to be sent. */
+	SSL_set_quiet_shutdown(ssl, 1);
+	SSL_shutdown(ssl);
+	if (SSL_clear(ssl) != 1 || SSL_set_session(ssl, NULL) != 1)
+		peer_die("the handle could not be cleared");
+}
+
+void tls_pair_clear(const struct tls_pair *pair)
+{
+	clear(pair->client);
+	clear(pair->server);
+}
+
 void tls_pair_free(struct tls_pair *pair)
 {
 	SSL_free(pair->client);

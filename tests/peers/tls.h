@@ -44,6 +44,9 @@ void tls_pair_join_socket(const struct tls_pair *pair, int flags);
 /* Let both sides shake hands in turn on this thread until both have finished. */
 void tls_pair_handshake(const struct tls_pair *pair);
 
+/* SSL_clear() both, without a session to go on with: they can be joined anew. */
+void tls_pair_clear(const struct tls_pair *pair);
+
 void tls_pair_free(struct tls_pair *pair);
 
 /* @len random bytes. The caller frees them. */

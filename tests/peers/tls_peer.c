@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,6 +43,9 @@ static const struct {
 	{ .name = "exec", .run = peer_exec },
 	{ .name = "stream", .run = peer_stream, .no_calls = true },
 	{ .name = "threads", .run = peer_threads, .count = 100, .no_calls = true },
+	{ .name = "large", .run = peer_large },
+	{ .name = "brood", .run = peer_brood, .count = 100, .no_calls = true },
+	{ .name = "churn", .run = peer_churn, .count = 100, .many = true, .no_calls = true },
 };
 
 void peer_die(const char *fmt, ...)
@@ -64,7 +68,7 @@ void peer_die(const char *fmt, ...)
 __attribute__((noreturn)) static void usage(void)
 {
 	fputs("usage: tls_peer SCENARIO [--count N] [--depth N] [--size N] [--clear] [--thread] "
-	      "[--exec PROGRAM]\nscenarios:",
+	      "[--exec PROGRAM] [--seed N] [--how KIND]\nscenarios:",
 	      stderr);
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
 		fprintf(stderr, " %s", scenarios[i].name);
@@ -91,6 +95,8 @@ static void parse_options(int argc, char **argv, struct peer_options *opt)
 		{ "clear", no_argument, NULL, 'c' },
 		{ "thread", no_argument, NULL, 't' },
 		{ "exec", required_argument, NULL, 'e' },
+		{ "seed", required_argument, NULL, 'r' },
+		{ "how", required_argument, NULL, 'h' },
 		{ 0 },
 	};
 	int c;
@@ -108,6 +114,10 @@ static void parse_options(int argc, char **argv, struct peer_options *opt)
 			opt->thread = true;
 		else if (c == 'e')
 			opt->exec = optarg;
+		else if (c == 'r')
+			opt->seed = number(optarg, UINT_MAX);
+		else if (c == 'h')
+			opt->how = optarg;
 		else
 			usage();
 	}
@@ -138,7 +148,7 @@ static size_t find_scenario(const char *name)
 
 int main(int argc, char **argv)
 {
-	struct peer_options opt = { .depth = 2, .size = 1024 };
+	struct peer_options opt = { .depth = 2, .size = 1024, .how = "plain" };
 	struct tls_context tls;
 	struct account *acc;
 	size_t which;

@@ -11,13 +11,16 @@ from lib import wait
 KINDS = ("prog", "map", "link")
 LINK_TYPE = {"multi": "uprobe_multi", "perf-cookie": "perf_event", "perf": "perf_event"}
 GONE_WITHIN_S = 5
+# What is remembered of processes, in maps of a limited size.
+TABLES = ("ecap_procs", "ecap_threads", "ecap_streams")
+FORGOTTEN_WITHIN_S = 30
 
 
-def bpftool(kind):
-    """The kernel's list of all objects of a kind."""
+def bpftool(kind, *what):
+    """The kernel's list of all objects of a kind, or what else is asked of that kind."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     out = subprocess.run(
-        ["bpftool", "-j", kind, "list"],
+        ["bpftool", "-j", kind, *(what or ("list",))],
         check=True,
         stdout=subprocess.PIPE,
         env={**os.environ, "PATH": path},
@@ -97,3 +100,30 @@ def assert_no_uprobes(pid):
     """The process pid holds no uprobe link of any kind."""
     types = attachments(pid)
     assert not types, f"nothing should be attached: {types}"
+
+
+def entries(pid):
+    """How many entries each of the TABLES has that the process pid holds."""
+    owned = owned_ids(pid)
+    found = {
+        entry["name"]: len(bpftool("map", "dump", "id", str(entry["id"])))
+        for entry in bpftool("map")
+        if ("map", entry["id"]) in owned and entry["name"] in TABLES
+    }
+    assert set(found) == set(TABLES), f"{pid} holds only {set(found)}"
+    return found
+
+
+def entries_at_last(pid, before):
+    """entries() as soon as they are as before again, or else after half a minute."""
+    last = {}
+
+    def as_before():
+        last.update(entries(pid))
+        return last == before
+
+    try:
+        wait.until(as_before, FORGOTTEN_WITHIN_S, "all is forgotten")
+    except AssertionError:
+        pass  # what the caller says of it is more than "not in time"
+    return last

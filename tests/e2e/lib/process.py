@@ -11,11 +11,14 @@ PYTHON = "/usr/bin/python3"
 NOBODY = 65534
 
 
+def as_user(uid, command):
+    """The command, run as this user, of whom no name has to be known."""
+    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", *command]
+
+
 def as_nobody(command):
     """The command, run without any privilege."""
-    return [
-        "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--", *command,
-    ]  # fmt: skip
+    return as_user(NOBODY, command)
 
 
 def children_of(pid):

@@ -66,6 +66,11 @@ class Lines:
             raise AssertionError(f"{self.name}: {state} before {what}\n{self.tail()}")
         return line
 
+    @property
+    def closed(self):
+        """Whether all writers have closed their end."""
+        return self._closed
+
     def join(self, limit):
         """All lines, after the writer has closed its end."""
         self._thread.join(seconds(limit))
