@@ -349,7 +349,7 @@ static void refuse(struct ecap_dest *d)
 	(void)pthread_mutex_unlock(&d->lock);
 }
 
-struct ecap_buf *ecap_dest_admit(struct ecap_dest *dest)
+static struct ecap_buf *admit(struct ecap_dest *dest, bool is_last)
 {
 	size_t queued;
 
@@ -360,10 +360,20 @@ struct ecap_buf *ecap_dest_admit(struct ecap_dest *dest)
 	(void)pthread_mutex_lock(&dest->lock);
 	queued = dest->queued;
 	(void)pthread_mutex_unlock(&dest->lock);
-	if (dest->filling && queued + dest->filling->bytes.len < QUEUE_MAX)
+	if (dest->filling && (is_last || queued + dest->filling->bytes.len < QUEUE_MAX))
 		return &dest->filling->bytes;
 	refuse(dest);
 	return NULL;
+}
+
+struct ecap_buf *ecap_dest_admit(struct ecap_dest *dest)
+{
+	return admit(dest, false);
+}
+
+struct ecap_buf *ecap_dest_admit_last(struct ecap_dest *dest)
+{
+	return admit(dest, true);
 }
 
 void ecap_dest_commit(struct ecap_dest *dest, bool ok)

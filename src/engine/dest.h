@@ -44,6 +44,8 @@ int ecap_dest_start(struct ecap_dest *dest);
 
 /* Where to append the next event, until ecap_dest_commit(). NULL: refused, and counted so. */
 struct ecap_buf *ecap_dest_admit(struct ecap_dest *dest);
+/* The same for the last few events, also where the queue is full. NULL: no memory. */
+struct ecap_buf *ecap_dest_admit_last(struct ecap_dest *dest);
 /* The event is complete; after a formatting error (@ok false) it is taken back and refused. */
 void ecap_dest_commit(struct ecap_dest *dest, bool ok);
 /* Hand what was committed to the thread. */

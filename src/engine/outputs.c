@@ -90,12 +90,10 @@ static void note_refused(struct one_output *o, const struct ecap_out_event *ev)
 		(void)ecap_take_ptr(fresh); /* else the summary alone has it */
 }
 
-/* Say what the output missed before @ev, of which only the origin is used. false: no room yet. */
-static bool put_missing(const struct ecap_outputs *all, struct one_output *o, struct missing *m,
-			struct ecap_out_event ev)
+/* Say in @buf, which is NULL without room, what the output missed. @ev gives the origin. */
+static bool put_missing(const struct ecap_outputs *all, struct one_output *o, struct ecap_buf *buf,
+			struct missing *m, struct ecap_out_event ev)
 {
-	struct ecap_buf *buf = ecap_dest_admit(o->spec.dest);
-
 	if (!buf)
 		return false;
 	ev.type = ECAP_OUT_LOSS;
@@ -115,6 +113,14 @@ static bool put_missing(const struct ecap_outputs *all, struct one_output *o, st
 	return true;
 }
 
+/* Where @ev may be put; what is said at the end of the run finds room in any case. */
+static struct ecap_buf *admit(const struct one_output *o, const struct ecap_out_event *ev)
+{
+	if (ev->type == ECAP_OUT_STATS && ev->stats->is_final)
+		return ecap_dest_admit_last(o->spec.dest);
+	return ecap_dest_admit(o->spec.dest);
+}
+
 void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 {
 	const struct direction where = direction_of(ev);
@@ -124,8 +130,8 @@ void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 		struct missing *m = ecap_hash_find(o->missing, &where);
 		struct ecap_buf *buf = NULL;
 
-		if (!m || put_missing(all, o, m, *ev))
-			buf = ecap_dest_admit(o->spec.dest);
+		if (!m || put_missing(all, o, ecap_dest_admit(o->spec.dest), m, *ev))
+			buf = admit(o, ev);
 		if (buf)
 			put_event(all, o, buf, ev);
 		else
@@ -140,7 +146,8 @@ void ecap_outputs_end(struct ecap_outputs *all, const struct ecap_out_event *end
 		struct missing *m;
 		size_t pos = 0;
 
-		while ((m = ecap_hash_next(o->missing, &pos)) && put_missing(all, o, m, *end))
+		while ((m = ecap_hash_next(o->missing, &pos)) &&
+		       put_missing(all, o, ecap_dest_admit_last(o->spec.dest), m, *end))
 			;
 	}
 }

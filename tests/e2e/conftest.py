@@ -5,6 +5,7 @@ ECAPTURE_BIN         the program (default build/ecapture)
 ECAPTURE_PEER        our TLS peer (default build/tests/peers/tls_peer)
 ECAPTURE_RUNGS       which ways to attach exist here (default multi,perf-cookie,perf)
 ECAPTURE_TIME_SCALE  stretches every deadline (default 1)
+ECAPTURE_WRK_SECONDS how long the load of A09 lasts (default 5)
 ECAPTURE_ARGS        options for every run, e.g. a larger buffer for a slow build (default none)
 """
 
@@ -153,8 +154,9 @@ def serve_files(certificate, tmp_path_factory):
     """Start an nginx that has files of the given sizes."""
     started = []
 
-    def start(sizes):
-        started.append(web.Nginx(tmp_path_factory.mktemp("nginx"), *certificate, sizes))
+    def start(sizes, **options):
+        root = tmp_path_factory.mktemp("nginx")
+        started.append(web.Nginx(root, *certificate, sizes, **options))
         return started[-1]
 
     yield start

@@ -28,9 +28,10 @@ def request(server, cert, number):
     """Every third is a POST. curl got the answer to what it asked; returns its pid."""
     path = f"/{number}/{number * 37 % 20000}"
     data = web.body_of(1 + number * 53 % 30000) if number % 3 == 0 else b""
+    post = ["--data-binary", "@-"] if data else []
+    url = f"https://{web.ADDRESS}:{server.ready[2]}{path}"
     client = subprocess.Popen(
-        [CURL, "-q", "-sS", "--noproxy", "*", "--cacert", cert,
-         *(["--data-binary", "@-"] if data else []), f"https://{web.ADDRESS}:{server.ready[2]}{path}"],
+        [CURL, "-q", "-sS", "--noproxy", "*", "--cacert", cert, *post, url],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     body, _ = client.communicate(data, timeout=wait.seconds(60))

@@ -127,10 +127,10 @@ def test_fork(ecapture, peer, rung):
         assert len(capture.of(report["pid"])) == len(report["ends"])
 
 
-def test_fork_of_a_chosen_process(ecapture, peer):
+def test_fork_of_a_chosen_process(ecapture, peer, rung):
     """-p is this process, and not what it starts."""
     actor = peer("fork")
-    run = ecapture("-p", actor.pid)
+    run = ecapture("-p", actor.pid, rung=rung)
     child, parent = actor.go().reports(120)
     capture = run.finish()
     check(capture, parent)

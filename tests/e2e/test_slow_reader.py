@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reader that stalls for a while and goes on: bounded memory, and an account of what it missed."""
+"""A reader that stalls and goes on: memory is bounded, what it missed is accounted for."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A08: 16 connections at once, each between two threads; a million numbered messages of 64 bytes."""
+"""A08: 16 connections at once, each between two threads; a million numbered messages."""
 
 import os
 import shutil

@@ -4,6 +4,7 @@
 import hashlib
 import os
 import random
+import signal
 import socket
 import subprocess
 import tempfile
@@ -28,7 +29,7 @@ CN = localhost
 NGINX_CONF = """
 daemon off;
 user root;
-worker_processes 2;
+worker_processes {workers};
 pid {root}/nginx.pid;
 error_log {root}/error.log notice;
 events {{ worker_connections 256; }}
@@ -78,7 +79,7 @@ def body_of(size):
 class Nginx:
     """nginx with its own prefix, serving files that are named after their size."""
 
-    def __init__(self, root, cert, key, sizes, conf=NGINX_CONF, env=os.environ):
+    def __init__(self, root, cert, key, sizes, workers=2, conf=NGINX_CONF, env=os.environ):
         self.root = root
         self.cert = cert
         self.port = free_port()
@@ -87,7 +88,8 @@ class Nginx:
         for size in sizes:
             (self.files / str(size)).write_bytes(body_of(size))
         path = root / "nginx.conf"
-        path.write_text(conf.format(root=root, port=self.port, cert=cert, key=key, address=ADDRESS))
+        names = {"root": root, "cert": cert, "key": key, "address": ADDRESS, "workers": workers}
+        path.write_text(conf.format(port=self.port, **names))
         self.process = subprocess.Popen(
             ["nginx", "-p", root, "-c", path, "-e", root / "error.log"],
             env={**env, "PATH": env["PATH"] + ":/usr/sbin"},
@@ -107,6 +109,11 @@ class Nginx:
     def accesses(self):
         """How many requests the access log has."""
         return len((self.root / "access.log").read_text().splitlines())
+
+    def finish(self):
+        """Wait until all connections have ended and all requests are in the access log."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(wait.seconds(30))
 
     def close(self):
         self.process.terminate()
