@@ -7,8 +7,8 @@ from harness.report import Goal, Result
 from harness.stats import by_turns, ratios, shown
 
 SIZE = 64
-MS = 300
-ROUNDS = 5
+MS = 200
+ROUNDS = 21
 OTHER_UID = 65534
 GOAL = 1.02  # with -p, over no hooks
 

@@ -13,7 +13,7 @@ CASES = [
     *(("write", size, load) for load in LOADS for size in SIZES),
     *(("read", size, load) for load in LOADS for size in (64, 16384)),
 ]
-ROUNDS = 5
+ROUNDS = 9
 WARM_MS = 50  # the first call after an attach makes the thread's and the stream's entries
 OVERLOAD_MS = 300
 PACED_MS = 500

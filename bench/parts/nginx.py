@@ -124,7 +124,7 @@ def measure(lab):
             raise Skip(f"{tool} is missing: scripts/deps demo bench")
     with ExitStack() as stack:
         root = stack.enter_context(lab.folder())
-        server = Server(root, *web.make_certificate(root), [SIZE], CONF, lab.env)
+        server = Server(root, *web.make_certificate(root), [SIZE], conf=CONF, env=lab.env)
         stack.callback(server.close)
         loads = by_turns(
             VARIANTS, lab.rounds(ROUNDS), lambda variant: one(lab, server, variant)

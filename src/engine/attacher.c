@@ -38,6 +38,7 @@ struct ecap_attacher {
 
 	pthread_mutex_t lock; /* for what follows */
 	pthread_cond_t wake;
+	struct ecap_kernel *kernel; /* NULL: not ready yet; read without the lock after that */
 	enum ecap_attacher_state state;
 	bool end;
 	uint32_t moved[ECAP_MAX_BOUND]; /* processes that ecap_attacher_rebind() named */
@@ -70,7 +71,7 @@ static bool end_asked(struct ecap_attacher *a)
 static int bind_target(struct ecap_attacher *a, const struct ecap_target *t, uint32_t pid)
 {
 	struct ecap_attachment *links = NULL;
-	int r = a->opts.dry_run ? 0 : ecap_attach(a->opts.kernel, t, pid, &links);
+	int r = a->opts.dry_run ? 0 : ecap_attach(a->kernel, t, pid, &links);
 
 	if (r < 0)
 		return r;
@@ -89,7 +90,7 @@ static void unbind_target(struct ecap_attacher *a, const struct ecap_target *t)
 static int hook_target(struct ecap_attacher *a, const struct ecap_target *t)
 {
 	const uint32_t *pids;
-	size_t n = ecap_kernel_get_bound(a->opts.kernel, &pids);
+	size_t n = ecap_kernel_get_bound(a->kernel, &pids);
 	int result = -ESRCH;
 
 	if (!n)
@@ -123,7 +124,7 @@ static int hook_all(struct ecap_attacher *a)
 {
 	const struct ecap_finder *f = &a->finder;
 	const uint32_t *pids;
-	size_t n_bound = ecap_kernel_get_bound(a->opts.kernel, &pids);
+	size_t n_bound = ecap_kernel_get_bound(a->kernel, &pids);
 	int r = -ENOENT;
 
 	a->bindings = calloc(f->n_targets * (n_bound ? n_bound : 1), sizeof(*a->bindings));
@@ -161,7 +162,7 @@ static void rebind(struct ecap_attacher *a, uint32_t pid)
 		struct binding *b = &a->bindings[i];
 		struct ecap_attachment *links = NULL;
 
-		if (b->pid != pid || ecap_attach(a->opts.kernel, b->target, pid, &links) < 0)
+		if (b->pid != pid || ecap_attach(a->kernel, b->target, pid, &links) < 0)
 			continue;
 		ecap_attachment_free(b->links);
 		b->links = links;
@@ -205,6 +206,19 @@ static void unhook_all(struct ecap_attacher *a)
 
 /* ----------------------------------------------------------------------------------- the thread */
 
+/* false: it is time to end, and nothing was hooked. */
+static bool wait_kernel(struct ecap_attacher *a)
+{
+	bool ready;
+
+	(void)pthread_mutex_lock(&a->lock);
+	while (!a->kernel && !a->end)
+		(void)pthread_cond_wait(&a->wake, &a->lock);
+	ready = a->kernel != NULL;
+	(void)pthread_mutex_unlock(&a->lock);
+	return ready;
+}
+
 static void *attacher_thread(void *arg)
 {
 	struct ecap_attacher *a = arg;
@@ -215,11 +229,13 @@ static void *attacher_thread(void *arg)
 		r = ecap_finder_use_file(&a->finder, a->opts.library);
 	else
 		r = ecap_finder_search(&a->finder, a->opts.pids, a->opts.n_pids);
+	if (!wait_kernel(a))
+		return NULL;
 	if (!r)
 		r = hook_all(a);
 	set_state(a, r < 0 ? ECAP_ATTACHER_FAILED : ECAP_ATTACHER_READY);
 
-	ecap_kernel_drop_trial(a->opts.kernel);
+	ecap_kernel_drop_trial(a->kernel);
 	while ((moved = wait_moved(a)))
 		rebind(a, moved);
 	unhook_first(a);
@@ -276,6 +292,14 @@ void ecap_attacher_end(struct ecap_attacher *a)
 {
 	(void)pthread_mutex_lock(&a->lock);
 	a->end = true;
+	(void)pthread_cond_signal(&a->wake);
+	(void)pthread_mutex_unlock(&a->lock);
+}
+
+void ecap_attacher_hook(struct ecap_attacher *a, struct ecap_kernel *k)
+{
+	(void)pthread_mutex_lock(&a->lock);
+	a->kernel = k;
 	(void)pthread_cond_signal(&a->wake);
 	(void)pthread_mutex_unlock(&a->lock);
 }

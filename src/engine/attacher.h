@@ -23,7 +23,6 @@ enum ecap_attacher_state {
 };
 
 struct ecap_attacher_opts {
-	struct ecap_kernel *kernel;
 	const char *library;  /* hook this file only; NULL: search */
 	const uint32_t *pids; /* search what these processes run; borrowed */
 	size_t n_pids;	      /* 0: what all do */
@@ -31,8 +30,13 @@ struct ecap_attacher_opts {
 	int event_fd;	      /* written to at each change of state */
 };
 
-/* Start the thread. @opts is copied, what it points to is borrowed. */
+/*
+ * Start the thread, which looks for targets at once: that takes as long as the kernel's side.
+ * @opts is copied, what it points to is borrowed.
+ */
 int ecap_attacher_start(const struct ecap_attacher_opts *opts, struct ecap_attacher **ret);
+/* The kernel's side is there: hook the targets when they are found. @k is borrowed. */
+void ecap_attacher_hook(struct ecap_attacher *a, struct ecap_kernel *k);
 /* Waits for the thread: ask it to end first. */
 void ecap_attacher_free(struct ecap_attacher *a);
 ECAP_DEFINE_FREEP(struct ecap_attacher, ecap_attacher_free)

@@ -162,10 +162,21 @@ static int begin_capture(struct engine *e)
 	return 0;
 }
 
+/* Records and timers are over: a descriptor that stays readable would keep the loop awake. */
+static void unwatch_records(const struct engine *e)
+{
+	const int fds[] = { ecap_ring_wake_fd(e->ring), ecap_ring_timer_fd(e->ring), e->stats_fd,
+			    e->sweep_fd };
+
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(fds); i++)
+		(void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, fds[i], NULL);
+}
+
 static void begin_writing(struct engine *e)
 {
 	int r = ecap_ring_drain_all(e->ring);
 
+	unwatch_records(e);
 	if (r < 0)
 		e->result = ecap_err_r(r, "cannot read the kernel's records");
 	ecap_dispatch_end(e->dispatch);
@@ -347,7 +358,7 @@ static int loop(struct engine *e)
 			else if (fd == e->event_fd)
 				on_change(e);
 			else if (e->phase >= PHASE_WRITING)
-				continue; /* the records are all read */
+				continue; /* came with the change to this phase */
 			else if (fd == e->stats_fd)
 				on_stats(e);
 			else if (fd == e->sweep_fd)
@@ -469,7 +480,6 @@ static int open_kernel(struct engine *e)
 static int start_attacher(struct engine *e)
 {
 	const struct ecap_attacher_opts opts = {
-		.kernel = e->kernel,
 		.library = e->opts->library,
 		.pids = e->opts->pids,
 		/* another namespace's /proc names others by these numbers: search all */
@@ -489,9 +499,13 @@ static int start(struct engine *e)
 	if (r < 0)
 		return r;
 	raise_descriptor_limit();
+	r = start_attacher(e);
+	if (r < 0)
+		return ecap_err_r(r, "cannot start a thread");
 	r = open_kernel(e);
 	if (r < 0)
 		return r;
+	ecap_attacher_hook(e->attacher, e->kernel);
 	r = ecap_outputs_new(e->specs, e->n_specs, &e->opts->sink_opts, &e->outputs);
 	dispatch_opts.kernel = e->kernel;
 	dispatch_opts.outputs = e->outputs;
@@ -501,8 +515,6 @@ static int start(struct engine *e)
 		r = ecap_ring_new(e->kernel, ecap_dispatch_record, e->dispatch, &e->ring);
 	if (!r)
 		r = watch_all(e);
-	if (!r)
-		r = start_attacher(e);
 	if (r < 0)
 		return ecap_err_r(r, "cannot set up the capture");
 	return 0;

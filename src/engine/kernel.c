@@ -2,6 +2,7 @@
 #include "engine/kernel.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -121,18 +122,41 @@ static int share_maps(const struct bpf_object *shared, struct bpf_object *obj)
 	return 0;
 }
 
-static int load_shared(struct ecap_kernel *k, uint32_t ring_bytes)
+static int create_map(struct bpf_map *map)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = bpf_map__map_flags(map));
+	ecap_autoclose int fd =
+		bpf_map_create(bpf_map__type(map), bpf_map__name(map), bpf_map__key_size(map),
+			       bpf_map__value_size(map), bpf_map__max_entries(map), &opts);
+
+	return fd < 0 ? fd : bpf_map__reuse_fd(map, fd); /* which duplicates it */
+}
+
+/* The maps do not depend on the rung, and take as long as finding it: half of the start. */
+static int create_maps(struct ecap_kernel *k, uint32_t ring_bytes)
+{
+	struct bpf_map *map;
+	int r = 0;
+
+	k->shared = calls_bpf__open();
+	if (!k->shared)
+		return -errno;
+	if (ring_bytes)
+		(void)bpf_map__set_max_entries(k->shared->maps.ecap_events, ring_bytes);
+	bpf_object__for_each_map(map, k->shared->obj) {
+		if (!r && !bpf_map__is_internal(map))
+			r = create_map(map);
+	}
+	return r;
+}
+
+static int load_shared(struct ecap_kernel *k)
 {
 	bool wanted[ECAP_PROG_COUNT];
 
 	for (int i = 0; i < ECAP_PROG_COUNT; i++)
 		wanted[i] = k->rung != ECAP_RUNG_PERF;
-	k->shared = calls_bpf__open();
-	if (!k->shared)
-		return ecap_err_r(errno, "cannot open the BPF object");
 	choose_programs(k, k->shared, wanted);
-	if (ring_bytes)
-		(void)bpf_map__set_max_entries(k->shared->maps.ecap_events, ring_bytes);
 	return calls_bpf__load(k->shared);
 }
 
@@ -330,6 +354,38 @@ static int fill_settings(struct ecap_kernel *k, const struct ecap_kernel_opts *o
 	return r;
 }
 
+/* What is found out about the kernel, on a thread of its own. */
+struct trials {
+	struct ecap_kernel *kernel;
+	const struct ecap_kernel_opts *opts;
+	int result;
+};
+
+static void *run_trials(void *arg)
+{
+	struct trials *t = arg;
+
+	t->result = choose_rung(t->kernel, t->opts);
+	if (!t->result)
+		t->kernel->has_loop = ecap_trial_loop();
+	return NULL;
+}
+
+static int try_and_create(struct ecap_kernel *k, const struct ecap_kernel_opts *opts)
+{
+	struct trials trials = { .kernel = k, .opts = opts };
+	pthread_t thread;
+	int r = pthread_create(&thread, NULL, run_trials, &trials);
+
+	if (r)
+		return ecap_err_r(r, "cannot start a thread");
+	r = create_maps(k, opts->ring_bytes);
+	(void)pthread_join(thread, NULL);
+	if (trials.result < 0) /* it was logged, and says more */
+		return trials.result;
+	return r < 0 ? ecap_err_r(r, "cannot create the BPF maps") : 0;
+}
+
 int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **ret)
 {
 	ecap_cleanup(ecap_kernel_freep) struct ecap_kernel *k = calloc(1, sizeof(*k));
@@ -338,11 +394,10 @@ int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **r
 	if (!k)
 		return -ENOMEM;
 	(void)libbpf_set_print(print_libbpf);
-	r = choose_rung(k, opts);
+	r = try_and_create(k, opts);
 	if (r < 0)
 		return r;
-	k->has_loop = ecap_trial_loop();
-	r = load_shared(k, opts->ring_bytes);
+	r = load_shared(k);
 	if (r < 0)
 		return ecap_err_r(r, "cannot load the BPF programs (-d shows the kernel's reason)");
 	r = fill_rows(k);
