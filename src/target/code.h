@@ -66,10 +66,10 @@ struct ecap_code_insn {
 	uint8_t len;
 	uint8_t kind; /* enum ecap_code_kind */
 	/*
-	 * Everything before it lies on the only way here from the entry and has left the
-	 * argument registers, the stack pointer and the return address as they were.
+	 * 1: everything before it lies on the only way here from the entry and has left the
+	 * argument registers, the stack pointer and the return address as they were. Else 0.
 	 */
-	bool intact;
+	uint8_t intact;
 };
 
 enum ecap_code_ext {

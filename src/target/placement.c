@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "target/isolate.h"
+
+#define TIMEOUT_MS    5000 /* of all groups of a file; they take milliseconds */
 #define ALL_POSITIONS ((1u << ECAP_CODE_N_ARGS) - 1)
 
 struct function {
@@ -82,7 +85,7 @@ static int load_functions(struct search *s)
 		if (r < 0)
 			return r;
 		f->present = true;
-		s->ret->callers[i].present = true;
+		s->ret->callers[i].present = 1;
 	}
 	return 1;
 }
@@ -459,5 +462,125 @@ int ecap_placement_find(struct ecap_image *img, const struct ecap_placement_grou
 	if (r < 0)
 		return r;
 	*ret = found;
+	return 0;
+}
+
+/* ------------------------------------------------------------------------- from another process */
+
+/* What the child is asked for. */
+struct request {
+	const struct ecap_placement_group *groups;
+	size_t n_groups;
+};
+
+static int find_all(int fd, const void *arg, void *ret)
+{
+	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	const struct request *request = arg;
+	struct ecap_placement *placements = ret;
+	int r;
+
+	r = ecap_image_open(fd, &img);
+	for (size_t i = 0; i < request->n_groups && r == 0; i++)
+		r = ecap_placement_find(img, &request->groups[i], &placements[i]);
+	return r;
+}
+
+static bool place_is_sane(const struct ecap_placement_place *place, const struct ecap_image *img)
+{
+	uint64_t off;
+
+	return place->kind < ECAP_CODE_N_KINDS &&
+	       ecap_image_offset_of(img, place->address, &off) == 0 && off == place->file_off;
+}
+
+static bool callers_are_sane(const struct ecap_placement *p, const struct ecap_image *img,
+			     const struct ecap_placement_group *group)
+{
+	for (uint8_t i = 0; i < ECAP_PLACEMENT_MAX_FUNCTIONS; i++) {
+		const struct ecap_placement_caller *c = &p->callers[i];
+
+		if (c->present > (i < group->n_functions) ||
+		    c->n_returns > ECAP_PLACEMENT_MAX_RETURNS)
+			return false;
+		if (c->present && (c->via < -1 || c->via >= group->n_functions || c->via == i))
+			return false;
+		for (uint8_t n = 0; n < c->n_returns; n++) {
+			if (!place_is_sane(&c->returns[n], img))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool args_are_sane(const struct ecap_arg_map *args)
+{
+	const uint8_t each[] = { args->handle, args->buf, args->len, args->out };
+	unsigned int seen = 0;
+
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(each); i++) {
+		if (each[i] < 1 || each[i] > ECAP_CODE_N_ARGS || (seen & 1u << each[i]))
+			return false;
+		seen |= 1u << each[i];
+	}
+	return true;
+}
+
+static bool text_is_sane(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size);
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	}
+	return len < size;
+}
+
+bool ecap_placement_is_sane(const struct ecap_placement *p, const struct ecap_image *img,
+			    const struct ecap_placement_group *group)
+{
+	if (p->kind >= ECAP_PLACEMENT_N_KINDS || p->n_places > ECAP_ARRAY_SIZE(p->places) ||
+	    p->n_first > ECAP_CODE_N_FIRST || !text_is_sane(p->reason, sizeof(p->reason)))
+		return false;
+	for (uint8_t i = 0; i < p->n_places; i++) {
+		if (!place_is_sane(&p->places[i], img))
+			return false;
+	}
+	for (uint8_t i = 0; i < p->n_first; i++) {
+		if (p->first[i].kind >= ECAP_CODE_N_KINDS || p->first[i].intact > 1)
+			return false;
+	}
+	if (p->kind == ECAP_PLACEMENT_CALLEE &&
+	    (!args_are_sane(&p->args) || p->best >= p->n_places))
+		return false;
+	return callers_are_sane(p, img, group);
+}
+
+int ecap_placement_find_isolated(int fd, const struct ecap_image *img,
+				 const struct ecap_placement_group *groups, size_t n_groups,
+				 struct ecap_placement *ret)
+{
+	ecap_autofree struct ecap_placement *found = calloc(n_groups, sizeof(*found));
+	const struct request request = { .groups = groups, .n_groups = n_groups };
+	const struct ecap_isolate_job job = {
+		.fd = fd,
+		.work = find_all,
+		.arg = &request,
+		.size = n_groups * sizeof(*found),
+		.timeout_ms = TIMEOUT_MS,
+	};
+	int r;
+
+	if (!found)
+		return -ENOMEM;
+	r = ecap_isolate(&job, found);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n_groups; i++) {
+		if (!ecap_placement_is_sane(&found[i], img, &groups[i]))
+			return -EPROTO;
+	}
+	memcpy(ret, found, job.size);
 	return 0;
 }

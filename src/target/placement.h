@@ -58,7 +58,7 @@ struct ecap_placement_place {
 
 /* How one of the public functions comes to the callee. */
 struct ecap_placement_caller {
-	bool present; /* the file defines it */
+	uint8_t present; /* 1: the file defines it; else 0 */
 	/*
 	 * What it jumps to instead of calling: another one of the group, which then is the one
 	 * that calls (its index); -1: none.
@@ -97,8 +97,18 @@ int ecap_placement_find(struct ecap_image *img, const struct ecap_placement_grou
 			struct ecap_placement *ret);
 
 /*
- * Whether a result that came from elsewhere keeps its own promises for @group: enums and counts in
- * range, arguments distinct, text terminated. What it claims may still be wrong.
+ * Find where to hook each of @n_groups groups in the file open at @fd, in a child process: the file
+ * is hostile. What comes back is sane as ecap_placement_is_sane() has it for @img, the same file.
+ * Errors as from ecap_isolate() and ecap_image_open(); -EPROTO: the child's answer is not sane.
  */
-bool ecap_placement_is_sane(const struct ecap_placement *p,
+int ecap_placement_find_isolated(int fd, const struct ecap_image *img,
+				 const struct ecap_placement_group *groups, size_t n_groups,
+				 struct ecap_placement *ret);
+
+/*
+ * Whether a result that came from elsewhere keeps the promises of its type for @group: numbers in
+ * range, arguments distinct, places in code of @img, text printable and terminated. What it claims
+ * about the code may still be wrong.
+ */
+bool ecap_placement_is_sane(const struct ecap_placement *p, const struct ecap_image *img,
 			    const struct ecap_placement_group *group);

@@ -4,7 +4,7 @@
  *
  * usage: analyse FILE function SYMBOL
  *        analyse FILE first ADDRESS
- *        analyse FILE place SYMBOL:HANDLE,BUF,LEN,OUT... [-SYMBOL_WITHOUT_ARGUMENTS...]
+ *        analyse FILE place|apart SYMBOL:HANDLE,BUF,LEN,OUT... [-SYMBOL_WITHOUT_ARGUMENTS...]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -166,7 +166,7 @@ static uint64_t now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static int print_place(int fd, char **words, int n_words)
+static int print_place(int fd, bool apart, char **words, int n_words)
 {
 	struct ecap_placement_function functions[ECAP_PLACEMENT_MAX_FUNCTIONS] = { 0 };
 	const char *no_args[16] = { NULL };
@@ -195,7 +195,8 @@ static int print_place(int fd, char **words, int n_words)
 	}
 	r = ecap_image_open_any(fd, &img);
 	if (r == 0)
-		r = ecap_placement_find(img, &group, &p);
+		r = apart ? ecap_placement_find_isolated(fd, img, &group, 1, &p) :
+			    ecap_placement_find(img, &group, &p);
 	if (r == 0)
 		print_placement(&p, &group, now_us() - before);
 	return r;
@@ -207,11 +208,11 @@ int main(int argc, char **argv)
 	int r;
 
 	if (fd < 0) {
-		(void)fprintf(stderr, "usage: analyse FILE function|first|place ...\n");
+		(void)fprintf(stderr, "usage: analyse FILE function|first|place|apart ...\n");
 		return EXIT_FAILURE;
 	}
-	if (strcmp(argv[2], "place") == 0)
-		r = print_place(fd, argv + 3, argc - 3);
+	if (strcmp(argv[2], "place") == 0 || strcmp(argv[2], "apart") == 0)
+		r = print_place(fd, argv[2][0] == 'a', argv + 3, argc - 3);
 	else
 		r = print_code(fd, argv[2], argv[3]);
 	if (r < 0)
