@@ -7,7 +7,7 @@
  * group that is understood pass for their neighbours; they would trap.
  */
 
-enum { X16 = 16, X17 = 17, X29 = 29, X30 = 30, SP = 31 };
+enum { X16 = 16, X17 = 17, X30 = 30, SP = 31 };
 
 #define BIT(reg) (1ull << (reg))
 
@@ -214,7 +214,7 @@ static bool decode_pair(uint32_t w, struct code_insn *insn)
 	a.disp = signed_bits(w, 21, 15) * a.width;
 	if (vector)
 		first = second = CODE_REG_VECTOR;
-	if (mode == 3 && !a.load && a.base == SP && first == X29 && second == X30 && a.width == 8)
+	if ((w & 0xffc07fff) == 0xa9807bfd) /* stp x29, x30, [sp, #n]! */
 		insn->kind = ECAP_CODE_PUSH;
 	return add_indexed(insn, &a, mode) && add_access(insn, &a, first, 0) &&
 	       add_access(insn, &a, second, a.width);

@@ -219,23 +219,29 @@ static bool decode_other(const cs_insn *in, struct code_insn *insn)
 	       add_compute(insn, dsts, srcs);
 }
 
+/* mov to memory */
+static bool decode_mov_out(const cs_insn *in, struct code_insn *insn)
+{
+	const cs_x86_op *to = &in->detail->x86.operands[0], *from = &in->detail->x86.operands[1];
+	struct code_op store = memory_op(CODE_STORE, to);
+	uint8_t width;
+
+	store.src = general_of(from, &width);
+	if (from->type == X86_OP_IMM || (store.src != CODE_REG_NONE && width == to->size))
+		return code_add(insn, store);
+	return decode_other(in, insn);
+}
+
 /* mov, movsxd: @sign says which, and then the source has 32 bits. */
 static bool decode_mov(const cs_insn *in, struct code_insn *insn, bool sign)
 {
 	const cs_x86_op *to = &in->detail->x86.operands[0], *from = &in->detail->x86.operands[1];
 	uint8_t to_width, from_width;
 	uint8_t dst = general_of(to, &to_width), src = general_of(from, &from_width);
-	struct code_op store;
 
 	insn->kind = ECAP_CODE_MOV;
-	if (to->type == X86_OP_MEM && !sign) {
-		store = memory_op(CODE_STORE, to);
-		store.src = src;
-		if (src != CODE_REG_NONE && store.width != from_width)
-			return false;
-		return from->type == X86_OP_IMM || src != CODE_REG_NONE ? code_add(insn, store) :
-									  decode_other(in, insn);
-	}
+	if (to->type == X86_OP_MEM && !sign)
+		return decode_mov_out(in, insn);
 	if (dst == CODE_REG_NONE || to_width < 4 || (sign && to_width != 8))
 		return decode_other(in, insn);
 	if (from->type == X86_OP_IMM)

@@ -147,19 +147,25 @@ static int resolve(struct search *s, const struct ecap_code_call *call, struct r
 	return 0;
 }
 
+static bool is_named(struct search *s, const struct resolved *to, const char *name)
+{
+	struct ecap_function f;
+
+	if (to->name && strcmp(to->name, name) == 0)
+		return true;
+	return to->address && ecap_image_find_function(s->img, name, &f) == 0 &&
+	       f.address == to->address;
+}
+
 /* Whether the function that is called takes no arguments, as the C library or the table has it. */
 static bool takes_nothing(struct search *s, const struct resolved *to)
 {
 	const char *const *name = s->group->no_args;
-	struct ecap_function f;
 
-	if (to->name && strcmp(to->name, "__stack_chk_fail") == 0)
+	if (is_named(s, to, "__stack_chk_fail"))
 		return true;
 	for (; name && *name; name++) {
-		if (to->name && strcmp(to->name, *name) == 0)
-			return true;
-		if (to->address && ecap_image_find_function(s->img, *name, &f) == 0 &&
-		    f.address == to->address)
+		if (is_named(s, to, *name))
 			return true;
 	}
 	return false;
@@ -211,6 +217,19 @@ static int member_at(const struct search *s, uint64_t address)
 	return -1;
 }
 
+/* Whether a call of a function with arguments @to passes the same things on that @from names. */
+static bool hands_over(const struct ecap_code_call *call, const struct ecap_arg_map *from,
+		       const struct ecap_arg_map *to)
+{
+	if (!from->out != !to->out)
+		return false;
+	if (to->out && !(passed_at(call, from->out, false) & 1u << (to->out - 1)))
+		return false;
+	return (passed_at(call, from->handle, false) & 1u << (to->handle - 1)) &&
+	       (passed_at(call, from->buf, false) & 1u << (to->buf - 1)) &&
+	       (passed_at(call, from->len, true) & 1u << (to->len - 1));
+}
+
 /*
  * A function that does nothing but jump to another one of the group, with what that one wants where
  * that one wants it. 1: done; 0: given up.
@@ -219,7 +238,8 @@ static int find_jumps(struct search *s)
 {
 	for (size_t i = 0; i < s->group->n_functions; i++) {
 		const struct ecap_code_function *f = &s->functions[i].code;
-		const struct ecap_arg_map *from = &s->group->functions[i].args, *to;
+		const struct ecap_arg_map *from = &s->group->functions[i].args;
+		const struct ecap_arg_map *to;
 		struct resolved where;
 		int r, other;
 
@@ -232,11 +252,7 @@ static int find_jumps(struct search *s)
 		if (other < 0 || (size_t)other == i)
 			continue;
 		to = &s->group->functions[other].args;
-		if (!from->out != !to->out || f->gap ||
-		    !(passed_at(&f->calls[0], from->handle, false) & 1u << (to->handle - 1)) ||
-		    !(passed_at(&f->calls[0], from->buf, false) & 1u << (to->buf - 1)) ||
-		    !(passed_at(&f->calls[0], from->len, true) & 1u << (to->len - 1)) ||
-		    (to->out && !(passed_at(&f->calls[0], from->out, false) & 1u << (to->out - 1))))
+		if (f->gap || !hands_over(&f->calls[0], from, to))
 			return give_up(s, "%s jumps to %s with other arguments", name_of(s, i),
 				       name_of(s, (size_t)other));
 		s->ret->callers[i].via = (int8_t)other;
