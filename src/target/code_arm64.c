@@ -150,11 +150,15 @@ static bool decode_register(uint32_t w, struct code_insn *insn)
 	}
 }
 
-/* What a vector instruction leaves in a general register comes from anywhere. */
+/* Conversions and copies between general and vector registers: both ways, it does not matter. */
 static bool decode_vector(uint32_t w, struct code_insn *insn)
 {
 	uint64_t vector = BIT(CODE_REG_VECTOR);
+	bool scalar = bits(w, 30, 24) == 0x1e && (!bits(w, 21, 21) || !bits(w, 15, 10));
+	bool copy = bits(w, 28, 21) == 0x70 && !bits(w, 15, 15) && bits(w, 10, 10);
 
+	if (!scalar && !copy)
+		return true;
 	return add_compute(insn, vector, vector | set_of(w, 5)) &&
 	       add_compute(insn, set_of(w, 0), vector);
 }

@@ -91,10 +91,11 @@ static void put_slot(struct code_state *s, int32_t off, uint8_t width, struct co
 {
 	for (uint8_t i = s->n_slots; i-- > 0;) {
 		struct code_slot *slot = &s->slots[i];
+		int64_t slot_end = (int64_t)slot->off + slot->width, end = (int64_t)off + width;
 
-		if (slot->off == off && slot->width == width)
-			*slot = s->slots[--s->n_slots];
-		else if (slot->off < (int64_t)off + width && off < (int64_t)slot->off + slot->width)
+		if (slot->off >= off && slot_end <= end)
+			*slot = s->slots[--s->n_slots]; /* overwritten */
+		else if (slot->off < end && off < slot_end)
 			drop_slot(s, i);
 	}
 	if (v.kind == CODE_VALUE_UNKNOWN && !v.taint)
