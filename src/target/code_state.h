@@ -39,7 +39,7 @@ struct code_state {
 	struct code_slot slots[CODE_MAX_SLOTS];
 	uint8_t n_slots;
 	uint8_t in_frame; /* taint of the frame's bytes that no slot stands for */
-	uint8_t stored; /* taint of memory elsewhere; with CODE_TAINT_FRAME others reach our frame */
+	uint8_t stored;	  /* taint of memory elsewhere; CODE_TAINT_FRAME: others reach our frame */
 	uint8_t unused;
 };
 

@@ -371,6 +371,8 @@ static int search_relocations(const struct ecap_image *img, const Elf64_Shdr *ta
 		return -ENOMEM;
 	if (table->sh_size > MAX_TABLE)
 		return -EFBIG;
+	if (off > img->file_size || table->sh_size > img->file_size - off)
+		return -EBADMSG;
 	while (left) {
 		size_t n = left < RELOCATIONS_AT_ONCE ? left : RELOCATIONS_AT_ONCE;
 

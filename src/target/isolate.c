@@ -20,7 +20,7 @@
 
 #define NOBODY	    65534
 #define CPU_SECONDS 2
-#define MORE_MEMORY (128ull << 20) /* symbol tables of the largest programs need most of it */
+#define MORE_MEMORY (128ull << 20) /* the largest symbol tables need most of it */
 
 /* Where the child has what it may use. */
 enum { FILE_FD, PIPE_FD, FIRST_CLOSED_FD };
@@ -31,7 +31,7 @@ struct answer {
 	uint8_t result[];
 };
 
-/* -------------------------------------------------------------------------------------- the child */
+/* ------------------------------------------------------------------------------------- the child */
 
 static void limit(int what, uint64_t to)
 {
@@ -123,7 +123,7 @@ static void child(const struct ecap_isolate_job *job, int pipe_end, pid_t parent
 	_exit(EXIT_SUCCESS);
 }
 
-/* ------------------------------------------------------------------------------------- the parent */
+/* ------------------------------------------------------------------------------------ the parent */
 
 static int64_t now_ms(void)
 {

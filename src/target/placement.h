@@ -21,7 +21,7 @@ struct ecap_arg_map {
 	uint8_t handle;
 	uint8_t buf;
 	uint8_t len;
-	uint8_t out; /* where the callee leaves how much it did; 0: there is none (the plain shape) */
+	uint8_t out; /* where it leaves how much it did; 0: there is none (the plain shape) */
 };
 
 /* One of the public functions. */

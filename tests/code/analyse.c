@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "target/placement.h"
@@ -137,15 +136,32 @@ static void print_callers(const struct ecap_placement *p, const struct ecap_plac
 	(void)printf("}");
 }
 
+/* The largest memory of this program so far. (What getrusage() says includes our parent's.) */
+static unsigned long peak_kilobytes(void)
+{
+	unsigned long peak = 0;
+	char line[128];
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "VmHWM: %lu kB", &peak) == 1)
+			break;
+	}
+	if (f)
+		(void)fclose(f);
+	return peak;
+}
+
 static void print_placement(const struct ecap_placement *p,
 			    const struct ecap_placement_group *group, uint64_t us)
 {
 	static const char *const kinds[] = { "unproven", "public", "callee" };
 
-	(void)printf("{\"kind\": \"%s\", \"reason\": \"%s\", \"us\": %" PRIu64 ", "
+	(void)printf("{\"kind\": \"%s\", \"reason\": \"%s\", \"us\": %" PRIu64
+		     ", \"peak_kb\": %lu, "
 		     "\"args\": [%u, %u, %u, %u], \"best\": %u, \"places\": [",
-		     kinds[p->kind], p->reason, us, p->args.handle, p->args.buf, p->args.len,
-		     p->args.out, p->best);
+		     kinds[p->kind], p->reason, us, peak_kilobytes(), p->args.handle, p->args.buf,
+		     p->args.len, p->args.out, p->best);
 	for (uint8_t i = 0; i < p->n_places; i++)
 		(void)printf("%s{\"address\": %" PRIu64 ", \"file_off\": %" PRIu64
 			     ", \"kind\": \"%s\"}",

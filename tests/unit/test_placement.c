@@ -116,8 +116,8 @@ static const struct placement_case cases[] = {
 	},
 	{
 		.what = "arguments the other way round",
-		/* sub rsp,24; mov rax,rdi; mov rdi,rsi; mov rsi,rax; mov rcx,rsp; call callee; add */
-		/* rsp,24; ret */
+		/* sub rsp,24; mov rax,rdi; mov rdi,rsi; mov rsi,rax; mov rcx,rsp; call callee; */
+		/* add rsp,24; ret */
 		.plain = "4883ec184889f84889f74889c64889e1e8ab0000004883c418c3",
 		/* sub rsp,8; call callee; add rsp,8; ret */
 		.full = "4883ec08e8770000004883c408c3",
@@ -166,8 +166,8 @@ static const struct placement_case cases[] = {
 		/* sub rsp,24; test edx,edx; js 1f; movsxd rdx,edx; mov rcx,rsp; call callee; 1: */
 		/* add rsp,24; ret */
 		.plain = "4883ec1885d2780b4863d24889e1e8ad0000004883c418c3",
-		/* sub rsp,8; test edx,edx; js 1f; call callee; add rsp,8; ret; 1: call other; add */
-		/* rsp,8; ret */
+		/* sub rsp,8; test edx,edx; js 1f; call callee; add rsp,8; ret; 1: call other; */
+		/* add rsp,8; ret */
 		.full = "4883ec0885d2780ae8730000004883c408c3e8a90000004883c408c3",
 		.kind = ECAP_PLACEMENT_UNPROVEN,
 		.reason = "full hands its arguments to more than one function",
