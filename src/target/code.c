@@ -8,6 +8,7 @@
 #include "target/code_state.h"
 
 #define WINDOW	  512 /* bytes read at once */
+#define STUB_LEN  32  /* bytes that decide whether code is a stub */
 #define MAX_STEPS 32  /* times that an instruction may be looked at again, on average */
 
 struct node {
@@ -114,7 +115,7 @@ static int decode(struct ecap_code *code, uint64_t address, struct code_insn *re
 int ecap_code_stub(struct ecap_code *code, uint64_t address, uint64_t *ret)
 {
 	const uint8_t *bytes = NULL;
-	int n = fetch(code, address, 2 * CODE_MAX_LEN, &bytes);
+	int n = fetch(code, address, STUB_LEN, &bytes);
 
 	if (n < 0)
 		return n;

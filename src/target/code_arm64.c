@@ -214,7 +214,9 @@ static bool decode_pair(uint32_t w, struct code_insn *insn)
 
 	if (size == 3 || (!vector && size == 1 && !a.load))
 		return false;
-	a.width = (uint8_t)(vector ? 4u << size : size == 2 ? 8u : 4u);
+	if (!vector)
+		size = size == 2; /* what is left: 64 bits, or 32 */
+	a.width = (uint8_t)(4u << size);
 	a.disp = signed_bits(w, 21, 15) * a.width;
 	if (vector)
 		first = second = CODE_REG_VECTOR;
@@ -445,7 +447,7 @@ static bool arm64_stub(void *decoder, const uint8_t *bytes, size_t n, uint64_t a
 		return false;
 	page = ((address + 4 * i) & ~0xfffull) +
 	       (uint64_t)((signed_bits(w[i], 23, 5) * 4 + bits(w[i], 30, 29)) * 4096);
-	*ret = page + bits(w[i + 1], 21, 10) * 8;
+	*ret = page + (uint64_t)bits(w[i + 1], 21, 10) * 8;
 	return true;
 }
 

@@ -168,20 +168,16 @@ static enum where where(const struct code_state *s, const struct code_op *op, in
 
 static void do_load(struct code_state *s, const struct code_op *op)
 {
-	struct code_value v = unknown(0);
+	struct code_value v;
 	int64_t off;
+	enum where at = where(s, op, &off);
 
-	switch (where(s, op, &off)) {
-	case AT_SLOT:
+	if (at == AT_SLOT)
 		v = get_slot(s, (int32_t)off, op->width, op->sign);
-		break;
-	case AT_FRAME:
+	else if (at == AT_FRAME || (s->stored & CODE_TAINT_FRAME))
 		v = unknown(frame_taint(s) | s->stored);
-		break;
-	case ELSEWHERE:
-		v = unknown(s->stored | (s->stored & CODE_TAINT_FRAME ? frame_taint(s) : 0));
-		break;
-	}
+	else
+		v = unknown(s->stored);
 	set_reg(s, op->dst, v);
 }
 
@@ -284,16 +280,16 @@ static void drop_dead_slots(const struct code_arch *arch, struct code_state *s)
 	}
 }
 
-void ecap_code_state_init(struct code_state *ret, const struct code_arch *arch)
+void ecap_code_state_init(struct code_state *s, const struct code_arch *arch)
 {
-	memset(ret, 0, sizeof(*ret)); /* states are compared as bytes */
+	memset(s, 0, sizeof(*s)); /* states are compared as bytes */
 	for (uint8_t n = 1; n <= ECAP_CODE_N_ARGS; n++)
-		ret->regs[arch->args[n - 1]] = (struct code_value){
+		s->regs[arch->args[n - 1]] = (struct code_value){
 			.kind = CODE_VALUE_ARG,
 			.n = n,
 			.taint = (uint8_t)ECAP_CODE_ARG_BIT(n),
 		};
-	ret->regs[arch->sp] = frame_address(0);
+	s->regs[arch->sp] = frame_address(0);
 }
 
 void ecap_code_state_step(struct code_state *s, const struct code_arch *arch,

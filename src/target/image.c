@@ -280,9 +280,9 @@ int ecap_image_address_of(const struct ecap_image *img, uint64_t file_off, uint6
 	return -EBADMSG;
 }
 
-ssize_t ecap_image_read_code(void *arg, uint64_t address, void *buf, size_t n)
+ssize_t ecap_image_read_code(void *img_arg, uint64_t address, void *buf, size_t n)
 {
-	const struct ecap_image *img = arg;
+	const struct ecap_image *img = img_arg;
 	const Elf64_Phdr *p = code_segment(img, address);
 	uint64_t off = 0, left;
 	int r;

@@ -65,7 +65,7 @@ int ecap_image_address_of(const struct ecap_image *img, uint64_t file_off, uint6
  * Copy at most @n bytes of code at @address to @buf. Returns how many; 0: there is no code, or a
  * negative errno from reading. Fits struct ecap_code_source with the image as its argument.
  */
-ssize_t ecap_image_read_code(void *img, uint64_t address, void *buf, size_t n);
+ssize_t ecap_image_read_code(void *img_arg, uint64_t address, void *buf, size_t n);
 
 /*
  * What the pointer at @slot will hold: an entry of the global offset table, which a linker's stub

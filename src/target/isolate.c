@@ -31,7 +31,7 @@ struct answer {
 	uint8_t result[];
 };
 
-/* ------------------------------------------------------------------------------------- the child */
+/* ------------------------------------------------------------------------------------ the child */
 
 static void limit(int what, uint64_t to)
 {
@@ -123,7 +123,7 @@ static void child(const struct ecap_isolate_job *job, int pipe_end, pid_t parent
 	_exit(EXIT_SUCCESS);
 }
 
-/* ------------------------------------------------------------------------------------ the parent */
+/* ----------------------------------------------------------------------------------- the parent */
 
 static int64_t now_ms(void)
 {

@@ -519,7 +519,8 @@ static bool callers_are_sane(const struct ecap_placement *p, const struct ecap_i
 		if (c->present > (i < group->n_functions) ||
 		    c->n_returns > ECAP_PLACEMENT_MAX_RETURNS)
 			return false;
-		if (c->present && (c->via < -1 || c->via >= group->n_functions || c->via == i))
+		if (c->present &&
+		    (c->via < -1 || c->via >= (int)group->n_functions || c->via == (int)i))
 			return false;
 		for (uint8_t n = 0; n < c->n_returns; n++) {
 			if (!place_is_sane(&c->returns[n], img))
