@@ -181,19 +181,28 @@ static bool add_top(struct code_insn *insn, uint8_t what, uint8_t reg)
 						.width = 8 });
 }
 
+static uint64_t set_of(const uint16_t *regs, uint8_t n)
+{
+	uint64_t set = 0;
+	uint8_t width;
+
+	for (uint8_t i = 0; i < n; i++)
+		set |= code_reg_bit(any_reg(regs[i], &width));
+	return set;
+}
+
 /* An instruction without steps of its own: what it might write comes from what it might read. */
 static bool decode_other(const cs_insn *in, struct code_insn *insn)
 {
 	const cs_x86 *x86 = &in->detail->x86;
 	const cs_x86_op *store = NULL;
-	uint64_t dsts = 0, srcs = 0;
+	uint64_t dsts = set_of(in->detail->regs_write, in->detail->regs_write_count);
+	uint64_t srcs = set_of(in->detail->regs_read, in->detail->regs_read_count);
 	struct code_op op;
 	uint8_t width;
 
-	for (uint8_t i = 0; i < in->detail->regs_read_count; i++)
-		srcs |= code_reg_bit(any_reg(in->detail->regs_read[i], &width));
-	for (uint8_t i = 0; i < in->detail->regs_write_count; i++)
-		dsts |= code_reg_bit(any_reg(in->detail->regs_write[i], &width));
+	if (in->id == X86_INS_CMPXCHG)
+		dsts |= BIT(RAX); /* neither version of Capstone says so */
 	for (uint8_t i = 0; i < x86->op_count; i++) {
 		const cs_x86_op *o = &x86->operands[i];
 		bool written = i == 0 || (o->access & CS_AC_WRITE);
@@ -387,6 +396,42 @@ static bool in_group(const cs_insn *in, uint8_t group)
 	return false;
 }
 
+/* Instructions that leave the function, or write what their operands do not show. */
+static bool is_refused(unsigned int id)
+{
+	switch (id) {
+	case X86_INS_LJMP:
+	case X86_INS_LCALL:
+	case X86_INS_RETF:
+	case X86_INS_RETFQ:
+	case X86_INS_IRETQ:
+	case X86_INS_XBEGIN:
+	case X86_INS_XABORT:
+	case X86_INS_INT:
+	case X86_INS_INTO:
+	case X86_INS_SYSENTER:
+	case X86_INS_VMCALL:
+	case X86_INS_ENTER:
+	case X86_INS_PUSHF:
+	case X86_INS_PUSHFQ:
+	case X86_INS_POPF:
+	case X86_INS_POPFQ:
+	case X86_INS_XLATB:
+	case X86_INS_MASKMOVQ:
+	case X86_INS_MASKMOVDQU:
+	case X86_INS_VMASKMOVDQU:
+	case X86_INS_FXSAVE:
+	case X86_INS_FXSAVE64:
+	case X86_INS_XSAVE:
+	case X86_INS_XSAVE64:
+	case X86_INS_XSAVEOPT:
+	case X86_INS_XSAVEOPT64:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool decode_insn(const cs_insn *in, struct code_insn *insn)
 {
 	switch (in->id) {
@@ -402,17 +447,11 @@ static bool decode_insn(const cs_insn *in, struct code_insn *insn)
 	case X86_INS_INT3:
 		insn->flow = CODE_STOP;
 		return true;
-	case X86_INS_LJMP:
-	case X86_INS_LCALL:
-	case X86_INS_RETF:
-	case X86_INS_RETFQ:
-	case X86_INS_IRETQ:
-	case X86_INS_XBEGIN:
-	case X86_INS_XABORT:
-		return false;
 	default:
 		break;
 	}
+	if (is_refused(in->id))
+		return false;
 	if (in_group(in, CS_GRP_JUMP)) {
 		if (!decode_transfer(in, insn, CODE_BRANCH) || !insn->target)
 			return false;

@@ -295,6 +295,18 @@ static const struct code_case x86_cases[] = {
 		"+8000 1..456 gets 12456, stores 2",
 	},
 	{
+		/* test edx,edx; js 1f; mov [rdi],rsi; 1: mov rdx,[rdi+8]; xor esi,esi; jmp out */
+		"kept in memory on one path",
+		"85d27803488937488b570831f6e9ee7f0000",
+		"jump +8000 1..456 gets 12456, stores 2",
+	},
+	{
+		/* mov fs:[rsp-8],rsi; mov rdi,[rsp-8]; xor esi,esi; jmp out */
+		"another segment",
+		"6448897424f8488b7c24f831f6e9ee7f0000",
+		"jump +8000 ..3456 gets 3456, stores 2",
+	},
+	{
 		/* mov fs:[0x10],rsi; ret */
 		"kept in memory by a thread",
 		"644889342510000000c3",
@@ -347,6 +359,24 @@ static const struct code_case x86_cases[] = {
 		"loop instructions",
 		"e2fee9f97f0000",
 		"jump +8000 123.56 gets 123456",
+	},
+	{
+		/* mov rax,rdi; lock cmpxchg [rsp-8],rcx; mov rdi,rax; jmp out */
+		"compare and exchange",
+		"4889f8f0480fb14c24f84889c7e9ee7f0000",
+		"jump +8000 .23456 gets 123456",
+	},
+	{
+		/* mulx rdi,rsi,rcx; xadd rdx,r8; jmp out */
+		"many results",
+		"c4e2cbf6f94c0fc1c2e9f27f0000",
+		"jump +8000 ...4.6 gets 123456",
+	},
+	{
+		/* pushfq; pop rax; ret */
+		"flags on the stack",
+		"9c58c3",
+		"(an instruction is not understood)",
 	},
 	{
 		/* syscall; jmp out */
@@ -570,6 +600,18 @@ static const struct code_case arm64_cases[] = {
 		"a frame that is filled by vectors",
 		"ff8300d1e10300f900e4006fe00300ade10340f9fb1f0094ff830091c0035fd6",
 		"+8000 1.3456 gets 13456",
+	},
+	{
+		/* fmov d0,x1; ldr d1,[x2]; fmov x3,d0; mov x1,0; mov x0,0; b out */
+		"another vector",
+		"2000679e410040fd0300669e010080d2000080d2fb1f0014",
+		"jump +8000 ..3.56 gets 2356",
+	},
+	{
+		/* b.al 1f; udf 0; 1: b out */
+		"a condition that always holds",
+		"4e00005400000000fe1f0014",
+		"jump +8000 123456 gets 123456",
 	},
 	{
 		/* umov x2,v0.d[0]; b out */
