@@ -192,10 +192,12 @@ class PrivateApt:
 
     def newest(self, pattern):
         """"name=version" of the newest package that matches, or None."""
+        pattern, _, version = pattern.partition("=")
         names = output_of(["apt-cache", "pkgnames", pattern.split("*")[0]], env=self.env).split()
         names = fnmatch.filter(names, pattern)
         rows = output_of(["apt-cache", "madison", *names], env=self.env) if names else ""
         found = [tuple(cell.strip() for cell in row.split("|")[:2]) for row in rows.splitlines()]
+        found = [row for row in found if version in ("", row[1])]
         if not found:
             return None
         return "=".join(max(found, key=lambda row: (natural(row[0]), natural(row[1]))))
@@ -249,9 +251,10 @@ def settle(ready, folder):
 
 def unpacked(shelf, names):
     """The latest folder on a shelf of the cache that has these packages and no others, or None."""
-    found = []
+    found, wanted = [], set(names)
     for versions in shelf.glob("*/versions"):
-        if {line.partition("=")[0] for line in versions.read_text().split()} == set(names):
+        have = versions.read_text().split()
+        if {line if line in wanted else line.partition("=")[0] for line in have} == wanted:
             found.append(versions)
     latest = max(found, key=lambda path: path.stat().st_mtime, default=None)
     return latest and latest.parent / "root"
@@ -260,6 +263,7 @@ def unpacked(shelf, names):
 def unpack(suite, packages, arch="amd64"):
     """A folder in the cache with the files of these packages; the versions stand beside it.
 
+    A package is a name, for its newest version, or "name=version".
     What is there once needs no network. Raises Unavailable.
     """
     shelf = cache_dir() / "packages" / f"{suite}-{arch}"

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #if defined(__x86_64__)
-#define NATIVE_MACHINE EM_X86_64
+#define NATIVE_ARCH ECAP_CODE_X86_64
 #elif defined(__aarch64__)
-#define NATIVE_MACHINE EM_AARCH64
+#define NATIVE_ARCH ECAP_CODE_ARM64
 #else
 #error "this architecture is not supported"
 #endif
@@ -16,6 +16,28 @@
 /* Chromium's .symtab, the largest seen, is below 100 MiB. */
 #define MAX_SEGMENTS 256
 #define MAX_TABLE    (256u << 20)
+
+/* What differs between machines. */
+static const struct machine {
+	uint16_t elf; /* e_machine */
+	uint32_t jump_slot, data, relative;
+} machines[] = {
+	[ECAP_CODE_X86_64] = {
+		.elf = EM_X86_64,
+		.jump_slot = R_X86_64_JUMP_SLOT,
+		.data = R_X86_64_GLOB_DAT,
+		.relative = R_X86_64_RELATIVE,
+	},
+	[ECAP_CODE_ARM64] = {
+		.elf = EM_AARCH64,
+		.jump_slot = R_AARCH64_JUMP_SLOT,
+		.data = R_AARCH64_GLOB_DAT,
+		.relative = R_AARCH64_RELATIVE,
+	},
+};
+_Static_assert(ECAP_ARRAY_SIZE(machines) == ECAP_CODE_N_ARCHS, "one row per architecture");
+
+#define RELOCATIONS_AT_ONCE 1024
 
 struct symbols {
 	Elf64_Sym *syms;
@@ -27,6 +49,7 @@ struct symbols {
 struct ecap_image {
 	int fd; /* borrowed */
 	uint64_t file_size;
+	enum ecap_code_arch arch;
 	Elf64_Phdr *phdrs;
 	size_t n_phdrs;
 	Elf64_Shdr *sections;
@@ -77,15 +100,22 @@ static int read_block(const struct ecap_image *img, uint64_t off, uint64_t n, vo
 	return 0;
 }
 
-static int check_header(const Elf64_Ehdr *eh)
+static int check_header(const Elf64_Ehdr *eh, bool any, enum ecap_code_arch *ret)
 {
+	size_t arch = 0;
+
 	if (memcmp(eh->e_ident, ELFMAG, SELFMAG) != 0)
 		return -ENOEXEC;
 	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_ident[EI_DATA] != ELFDATA2LSB ||
-	    eh->e_machine != NATIVE_MACHINE || (eh->e_type != ET_DYN && eh->e_type != ET_EXEC))
+	    (eh->e_type != ET_DYN && eh->e_type != ET_EXEC))
+		return -ENOEXEC;
+	while (arch < ECAP_ARRAY_SIZE(machines) && eh->e_machine != machines[arch].elf)
+		arch++;
+	if (arch == ECAP_ARRAY_SIZE(machines) || (!any && arch != NATIVE_ARCH))
 		return -ENOEXEC;
 	if (eh->e_phentsize != sizeof(Elf64_Phdr) || eh->e_phnum > MAX_SEGMENTS)
 		return -EBADMSG;
+	*ret = (enum ecap_code_arch)arch;
 	return 0;
 }
 
@@ -134,9 +164,10 @@ static int read_headers(struct ecap_image *img, const Elf64_Ehdr *eh)
 	return read_symbols(img, SHT_DYNSYM, &img->exported);
 }
 
-int ecap_image_open(int fd, struct ecap_image **ret)
+static int open_image(int fd, bool any, struct ecap_image **ret)
 {
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	enum ecap_code_arch arch;
 	struct stat st;
 	Elf64_Ehdr eh;
 	int r;
@@ -148,7 +179,7 @@ int ecap_image_open(int fd, struct ecap_image **ret)
 	r = read_at(fd, &eh, sizeof(eh), 0);
 	if (r < 0)
 		return r;
-	r = check_header(&eh);
+	r = check_header(&eh, any, &arch);
 	if (r < 0)
 		return r;
 
@@ -156,6 +187,7 @@ int ecap_image_open(int fd, struct ecap_image **ret)
 	if (!img)
 		return -ENOMEM;
 	img->fd = fd;
+	img->arch = arch;
 	img->file_size = (uint64_t)st.st_size;
 	r = read_headers(img, &eh);
 	if (r < 0)
@@ -163,6 +195,16 @@ int ecap_image_open(int fd, struct ecap_image **ret)
 
 	*ret = ecap_take_ptr(img);
 	return 0;
+}
+
+int ecap_image_open(int fd, struct ecap_image **ret)
+{
+	return open_image(fd, false, ret);
+}
+
+int ecap_image_open_any(int fd, struct ecap_image **ret)
+{
+	return open_image(fd, true, ret);
 }
 
 void ecap_image_free(struct ecap_image *img)
@@ -197,19 +239,68 @@ static const Elf64_Sym *find_symbol(const struct symbols *t, const char *name)
 	return NULL;
 }
 
-/* Where the bytes at address @addr lie in the file, if they are code. */
-static int code_offset(const struct ecap_image *img, uint64_t addr, uint64_t *ret)
+/* The executable segment with the bytes at @address, or NULL. */
+static const Elf64_Phdr *code_segment(const struct ecap_image *img, uint64_t address)
 {
 	for (size_t i = 0; i < img->n_phdrs; i++) {
 		const Elf64_Phdr *p = &img->phdrs[i];
 
-		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || addr < p->p_vaddr ||
-		    addr - p->p_vaddr >= p->p_filesz)
+		if (p->p_type == PT_LOAD && (p->p_flags & PF_X) && address >= p->p_vaddr &&
+		    address - p->p_vaddr < p->p_filesz)
+			return p;
+	}
+	return NULL;
+}
+
+int ecap_image_offset_of(const struct ecap_image *img, uint64_t address, uint64_t *ret)
+{
+	const Elf64_Phdr *p = code_segment(img, address);
+	uint64_t off;
+
+	if (!p)
+		return -EBADMSG;
+	off = address - p->p_vaddr + p->p_offset;
+	if (off < p->p_offset || off >= img->file_size)
+		return -EBADMSG;
+	*ret = off;
+	return 0;
+}
+
+int ecap_image_address_of(const struct ecap_image *img, uint64_t file_off, uint64_t *ret)
+{
+	for (size_t i = 0; i < img->n_phdrs && file_off < img->file_size; i++) {
+		const Elf64_Phdr *p = &img->phdrs[i];
+
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || file_off < p->p_offset ||
+		    file_off - p->p_offset >= p->p_filesz)
 			continue;
-		*ret = addr - p->p_vaddr + p->p_offset;
-		return *ret < img->file_size ? 0 : -EBADMSG;
+		*ret = file_off - p->p_offset + p->p_vaddr;
+		return 0;
 	}
 	return -EBADMSG;
+}
+
+ssize_t ecap_image_read_code(void *img_arg, uint64_t address, void *buf, size_t n)
+{
+	const struct ecap_image *img = img_arg;
+	const Elf64_Phdr *p = code_segment(img, address);
+	uint64_t off = 0, left;
+	int r;
+
+	if (!p || ecap_image_offset_of(img, address, &off) < 0)
+		return 0;
+	left = p->p_filesz - (address - p->p_vaddr);
+	if (left > img->file_size - off)
+		left = img->file_size - off;
+	if (n > left)
+		n = left;
+	r = read_at(img->fd, buf, n, off);
+	return r < 0 ? r : (ssize_t)n;
+}
+
+enum ecap_code_arch ecap_image_arch(const struct ecap_image *img)
+{
+	return img->arch;
 }
 
 int ecap_image_find_function(struct ecap_image *img, const char *name, struct ecap_function *ret)
@@ -228,10 +319,14 @@ int ecap_image_find_function(struct ecap_image *img, const char *name, struct ec
 		s = find_symbol(&img->all, name);
 	if (!s)
 		return -ENOENT;
-	r = code_offset(img, s->st_value, &off);
+	r = ecap_image_offset_of(img, s->st_value, &off);
 	if (r < 0)
 		return r;
-	*ret = (struct ecap_function){ .file_off = off, .size = s->st_size };
+	*ret = (struct ecap_function){
+		.file_off = off,
+		.size = s->st_size,
+		.address = s->st_value,
+	};
 	return 0;
 }
 
@@ -240,4 +335,69 @@ bool ecap_image_defines(struct ecap_image *img, const char *name)
 	struct ecap_function f;
 
 	return ecap_image_find_function(img, name, &f) == 0;
+}
+
+static int import_of(const struct ecap_image *img, const Elf64_Rela *rela, struct ecap_import *ret)
+{
+	const struct machine *machine = &machines[img->arch];
+	uint32_t type = (uint32_t)ELF64_R_TYPE(rela->r_info);
+	uint64_t n = ELF64_R_SYM(rela->r_info);
+	const Elf64_Sym *sym;
+
+	if (type == machine->relative) {
+		*ret = (struct ecap_import){ .name = "", .address = (uint64_t)rela->r_addend };
+		return 0;
+	}
+	if (type != machine->jump_slot && type != machine->data)
+		return -ENOENT;
+	if (n >= img->exported.n_syms || img->exported.syms[n].st_name >= img->exported.names_size)
+		return -EBADMSG;
+	sym = &img->exported.syms[n];
+	*ret = (struct ecap_import){
+		.name = img->exported.names + sym->st_name,
+		.address = sym->st_shndx == SHN_UNDEF ? 0 : sym->st_value,
+	};
+	return 0;
+}
+
+static int search_relocations(const struct ecap_image *img, const Elf64_Shdr *table, uint64_t slot,
+			      struct ecap_import *ret)
+{
+	ecap_autofree Elf64_Rela *part = calloc(RELOCATIONS_AT_ONCE, sizeof(*part));
+	uint64_t left = table->sh_size / sizeof(*part), off = table->sh_offset;
+	int r;
+
+	if (!part)
+		return -ENOMEM;
+	if (table->sh_size > MAX_TABLE)
+		return -EFBIG;
+	if (off > img->file_size || table->sh_size > img->file_size - off)
+		return -EBADMSG;
+	while (left) {
+		size_t n = left < RELOCATIONS_AT_ONCE ? left : RELOCATIONS_AT_ONCE;
+
+		r = read_at(img->fd, part, n * sizeof(*part), off);
+		if (r < 0)
+			return r;
+		for (size_t i = 0; i < n; i++) {
+			if (part[i].r_offset == slot)
+				return import_of(img, &part[i], ret);
+		}
+		left -= n;
+		off += n * sizeof(*part);
+	}
+	return -ENOENT;
+}
+
+int ecap_image_find_import(struct ecap_image *img, uint64_t slot, struct ecap_import *ret)
+{
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < img->n_sections && r == -ENOENT; i++) {
+		const Elf64_Shdr *table = &img->sections[i];
+
+		if (table->sh_type == SHT_RELA && table->sh_entsize == sizeof(Elf64_Rela))
+			r = search_relocations(img, table, slot, ret);
+	}
+	return r;
 }

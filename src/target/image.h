@@ -4,8 +4,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "target/code.h"
 
 /*
  * An ELF file as a target: which functions it defines and where they lie in the file. The file is
@@ -17,7 +19,14 @@ struct ecap_image;
 /* A function: hooks are placed by file offset. */
 struct ecap_function {
 	uint64_t file_off;
-	uint64_t size; /* as the symbol says; 0: it does not */
+	uint64_t size;	  /* as the symbol says; 0: it does not */
+	uint64_t address; /* as the file has it */
+};
+
+/* What a pointer of the file will hold when the dynamic linker is done. */
+struct ecap_import {
+	const char *name; /* borrowed, "" if it has none */
+	uint64_t address; /* where the file itself defines it; 0: it does not */
 };
 
 /*
@@ -26,6 +35,10 @@ struct ecap_function {
  * -EBADMSG: damaged; -EFBIG: symbol tables beyond our limit; other errors from reading.
  */
 int ecap_image_open(int fd, struct ecap_image **ret);
+
+/* The same for the machine of any supported architecture, for programs that only look at files. */
+int ecap_image_open_any(int fd, struct ecap_image **ret);
+
 void ecap_image_free(struct ecap_image *img);
 ECAP_DEFINE_FREEP(struct ecap_image, ecap_image_free)
 
@@ -38,3 +51,24 @@ int ecap_image_find_function(struct ecap_image *img, const char *name, struct ec
 
 /* Whether ecap_image_find_function() would find @name. */
 bool ecap_image_defines(struct ecap_image *img, const char *name);
+
+enum ecap_code_arch ecap_image_arch(const struct ecap_image *img);
+
+/*
+ * Where the code at @address lies in the file, and the other way round. -EBADMSG: not in an
+ * executable segment.
+ */
+int ecap_image_offset_of(const struct ecap_image *img, uint64_t address, uint64_t *ret);
+int ecap_image_address_of(const struct ecap_image *img, uint64_t file_off, uint64_t *ret);
+
+/*
+ * Copy at most @n bytes of code at @address to @buf. Returns how many; 0: there is no code, or a
+ * negative errno from reading. Fits struct ecap_code_source with the image as its argument.
+ */
+ssize_t ecap_image_read_code(void *img_arg, uint64_t address, void *buf, size_t n);
+
+/*
+ * What the pointer at @slot will hold: an entry of the global offset table, which a linker's stub
+ * jumps through. -ENOENT: no relocation says; -EBADMSG: damaged; others from reading.
+ */
+int ecap_image_find_import(struct ecap_image *img, uint64_t slot, struct ecap_import *ret);

@@ -7,6 +7,22 @@
 
 #include "target/image.h"
 
+/* Code at an address that is in the file, and a pointer there. */
+static void check_code(struct ecap_image *img, uint64_t address, size_t size)
+{
+	struct ecap_import import;
+	uint8_t bytes[64];
+	uint64_t off = 0;
+	ssize_t n = ecap_image_read_code(img, address, bytes, sizeof(bytes));
+
+	if (n < 0 || n > (ssize_t)sizeof(bytes) || ecap_image_offset_of(img, address, &off) < 0 ||
+	    off + (uint64_t)n > size)
+		abort();
+	(void)ecap_image_address_of(img, off, &address);
+	if (ecap_image_find_import(img, address, &import) == 0 && !import.name)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
@@ -20,7 +36,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		return 0;
 	}
-	if (ecap_image_find_function(img, "here", &f) == 0 && f.file_off >= size)
-		abort(); /* a hook beyond the file */
+	if (ecap_image_find_function(img, "here", &f) == 0) {
+		if (f.file_off >= size)
+			abort(); /* a hook beyond the file */
+		check_code(img, f.address, size);
+	}
 	return 0;
 }

@@ -184,6 +184,152 @@ static void a_truncated_file_is_refused_at_every_byte(void **state)
 	}
 }
 
+/* Code of the small library: the second half of its file, seen at other addresses. */
+static void code_is_read_by_address(void **state)
+{
+	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	ecap_autoclose int fd = -1;
+	struct tiny t = make_tiny();
+	uint8_t bytes[sizeof(t)];
+	uint64_t to = 0;
+
+	(void)state;
+	t.ph.p_offset = sizeof(t) / 2;
+	t.ph.p_filesz = sizeof(t) / 2;
+	assert_int_equal(open_bytes(&t, sizeof(t), &img, &fd), 0);
+	assert_int_equal(ecap_image_offset_of(img, TEXT_ADDR + 5, &to), 0);
+	assert_int_equal(to, sizeof(t) / 2 + 5);
+	assert_int_equal(ecap_image_address_of(img, to, &to), 0);
+	assert_int_equal(to, TEXT_ADDR + 5);
+	assert_int_equal(ecap_image_offset_of(img, TEXT_ADDR - 1, &to), -EBADMSG);
+	assert_int_equal(ecap_image_offset_of(img, TEXT_ADDR + sizeof(t) / 2, &to), -EBADMSG);
+	assert_int_equal(ecap_image_address_of(img, sizeof(t) / 2 - 1, &to), -EBADMSG);
+	assert_int_equal(ecap_image_address_of(img, sizeof(t), &to), -EBADMSG);
+	assert_int_equal(to, TEXT_ADDR + 5); /* untouched by failures */
+
+	assert_int_equal(ecap_image_read_code(img, TEXT_ADDR + 3, bytes, 8), 8);
+	assert_memory_equal(bytes, (uint8_t *)&t + sizeof(t) / 2 + 3, 8);
+	/* to the end of the segment, and not beyond */
+	assert_int_equal(ecap_image_read_code(img, TEXT_ADDR + sizeof(t) / 2 - 3, bytes, 8), 3);
+	assert_int_equal(ecap_image_read_code(img, TEXT_ADDR + sizeof(t) / 2, bytes, 8), 0);
+	assert_int_equal(ecap_image_read_code(img, UINT64_MAX, bytes, 8), 0);
+}
+
+static void segments_that_leave_the_file_have_less_code(void **state)
+{
+	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	ecap_autoclose int fd = -1;
+	struct tiny t = make_tiny();
+	uint8_t bytes[16];
+	uint64_t to = 0;
+
+	(void)state;
+	t.ph.p_filesz = UINT64_MAX;
+	assert_int_equal(open_bytes(&t, sizeof(t), &img, &fd), 0);
+	assert_int_equal(ecap_image_read_code(img, TEXT_ADDR + sizeof(t) - 3, bytes, 8), 3);
+	assert_int_equal(ecap_image_read_code(img, TEXT_ADDR + sizeof(t), bytes, 8), 0);
+	assert_int_equal(ecap_image_offset_of(img, TEXT_ADDR + sizeof(t), &to), -EBADMSG);
+	assert_int_equal(ecap_image_offset_of(img, UINT64_MAX, &to), -EBADMSG);
+}
+
+#if defined(__x86_64__)
+#define JUMP_SLOT R_X86_64_JUMP_SLOT
+#define RELATIVE  R_X86_64_RELATIVE
+#define ABSOLUTE  R_X86_64_64
+#define FOREIGN	  EM_AARCH64
+#else
+#define JUMP_SLOT R_AARCH64_JUMP_SLOT
+#define RELATIVE  R_AARCH64_RELATIVE
+#define ABSOLUTE  R_AARCH64_ABS64
+#define FOREIGN	  EM_X86_64
+#endif
+
+static void pointers_are_resolved(void **state)
+{
+	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	ecap_autoclose int fd = -1;
+	struct {
+		struct tiny t;
+		Elf64_Rela rela[5];
+	} file = {
+		.t = make_tiny(),
+		.rela = {
+			{ .r_offset = 0x10, .r_info = ELF64_R_INFO(1, JUMP_SLOT) },
+			{ .r_offset = 0x18, .r_info = ELF64_R_INFO(2, JUMP_SLOT) },
+			{ .r_offset = 0x20, .r_info = ELF64_R_INFO(0, RELATIVE), .r_addend = 77 },
+			{ .r_offset = 0x28, .r_info = ELF64_R_INFO(9, JUMP_SLOT) },
+			{ .r_offset = 0x30, .r_info = ELF64_R_INFO(1, ABSOLUTE) },
+		},
+	};
+	struct ecap_import import = { .address = 1 };
+
+	(void)state;
+	file.t.sh[0] = (Elf64_Shdr){
+		.sh_type = SHT_RELA,
+		.sh_offset = sizeof(file.t),
+		.sh_size = sizeof(file.rela),
+		.sh_entsize = sizeof(Elf64_Rela),
+	};
+	assert_int_equal(open_bytes(&file, sizeof(file), &img, &fd), 0);
+	assert_int_equal(ecap_image_find_import(img, 8, &import), -ENOENT);
+	assert_int_equal(ecap_image_find_import(img, 0x28, &import), -EBADMSG);
+	assert_int_equal(ecap_image_find_import(img, 0x30, &import), -ENOENT);
+	assert_int_equal(import.address, 1); /* untouched by failures */
+	assert_int_equal(ecap_image_find_import(img, 0x10, &import), 0);
+	assert_string_equal(import.name, "here");
+	assert_int_equal(import.address, TEXT_ADDR + 16);
+	assert_int_equal(ecap_image_find_import(img, 0x18, &import), 0);
+	assert_string_equal(import.name, "undef");
+	assert_int_equal(import.address, 0);
+	assert_int_equal(ecap_image_find_import(img, 0x20, &import), 0);
+	assert_string_equal(import.name, "");
+	assert_int_equal(import.address, 77);
+}
+
+static void damaged_relocations_are_refused(void **state)
+{
+	static const struct {
+		uint64_t off, size;
+		int want;
+	} cases[] = {
+		{ 1u << 30, 24, -EBADMSG },
+		{ UINT64_MAX - 7, 24, -EBADMSG },
+		{ 0, UINT64_MAX, -EFBIG },
+		{ 0, 1u << 20, -EBADMSG },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++) {
+		ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+		ecap_autoclose int fd = -1;
+		struct tiny t = make_tiny();
+		struct ecap_import import;
+
+		t.sh[0] = (Elf64_Shdr){
+			.sh_type = SHT_RELA,
+			.sh_offset = cases[i].off,
+			.sh_size = cases[i].size,
+			.sh_entsize = sizeof(Elf64_Rela),
+		};
+		assert_int_equal(open_bytes(&t, sizeof(t), &img, &fd), 0);
+		assert_int_equal(ecap_image_find_import(img, 0xffff0000, &import), cases[i].want);
+	}
+}
+
+static void a_foreign_machine_is_only_looked_at(void **state)
+{
+	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	ecap_autoclose int fd = -1;
+	struct tiny t = make_tiny();
+
+	(void)state;
+	t.eh.e_machine = FOREIGN;
+	assert_int_equal(open_bytes(&t, sizeof(t), &img, &fd), -ENOEXEC);
+	assert_int_equal(ecap_image_open_any(fd, &img), 0);
+	assert_int_equal(ecap_image_arch(img),
+			 FOREIGN == EM_X86_64 ? ECAP_CODE_X86_64 : ECAP_CODE_ARM64);
+}
+
 /* The same function as the dynamic linker finds, in a real library of this machine. */
 static void a_real_library_agrees_with_the_linker(void **state)
 {
@@ -212,6 +358,11 @@ int main(void)
 		cmocka_unit_test(wrong_files_are_refused),
 		cmocka_unit_test(names_never_leave_their_table),
 		cmocka_unit_test(a_truncated_file_is_refused_at_every_byte),
+		cmocka_unit_test(code_is_read_by_address),
+		cmocka_unit_test(segments_that_leave_the_file_have_less_code),
+		cmocka_unit_test(pointers_are_resolved),
+		cmocka_unit_test(damaged_relocations_are_refused),
+		cmocka_unit_test(a_foreign_machine_is_only_looked_at),
 		cmocka_unit_test(a_real_library_agrees_with_the_linker),
 	};
 

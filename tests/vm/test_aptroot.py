@@ -93,6 +93,17 @@ def test_newer_version_is_another_folder(source):
     assert (new / "usr/share/first").read_text() == "2"
 
 
+def test_version_that_is_named(source):
+    source.add("first", "1")
+    source.add("first", "2")
+    newest, old = (aptroot.unpack("any", [name]) for name in ("first", "first=1"))
+    assert (newest / "usr/share/first").read_text() == "2"
+    assert (old / "usr/share/first").read_text() == "1"
+    assert aptroot.unpack("any", ["first=1"]) == old
+    with pytest.raises(aptroot.Unavailable, match="no first=3 in any"):
+        aptroot.unpack("any", ["first=3"])
+
+
 def test_package_is_not_there(source):
     source.add("first", "1")
     with pytest.raises(aptroot.Unavailable, match="no second in any"):

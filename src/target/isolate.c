@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "target/isolate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+
+#define NOBODY	    65534
+#define CPU_SECONDS 2
+#define MORE_MEMORY (128ull << 20) /* the largest symbol tables need most of it */
+
+/* Where the child has what it may use. */
+enum { FILE_FD, PIPE_FD, FIRST_CLOSED_FD };
+
+/* What comes through the pipe. */
+struct answer {
+	int32_t status;
+	uint8_t result[];
+};
+
+/* ------------------------------------------------------------------------------------ the child */
+
+static void limit(int what, uint64_t to)
+{
+	struct rlimit l = { .rlim_cur = to, .rlim_max = to };
+	struct rlimit now;
+
+	if (getrlimit((__rlimit_resource_t)what, &now) == 0 && now.rlim_max < to)
+		l.rlim_cur = l.rlim_max = now.rlim_max;
+	(void)setrlimit((__rlimit_resource_t)what, &l);
+}
+
+/* The size of our address space in bytes, most of which is our parent's and only shared. */
+static uint64_t address_space(void)
+{
+	char text[64] = "";
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return n > 0 ? strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+/*
+ * System calls directly: glibc's functions would ask the other threads to change along, and they
+ * did not come with us. What we may not change stays as it is.
+ */
+static void drop_privileges(pid_t parent)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { { 0 } };
+
+	(void)syscall(SYS_setgroups, 0, NULL);
+	(void)syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY);
+	(void)syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY);
+	(void)syscall(SYS_capset, &header, none);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* forgotten when the user changes, so it comes last */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(EXIT_FAILURE);
+}
+
+/* Keep two descriptors, under their new numbers. */
+static int keep(int file, int pipe_end)
+{
+	file = fcntl(file, F_DUPFD, FIRST_CLOSED_FD);
+	pipe_end = fcntl(pipe_end, F_DUPFD, FIRST_CLOSED_FD);
+	if (file < 0 || pipe_end < 0 || dup2(file, FILE_FD) < 0 || dup2(pipe_end, PIPE_FD) < 0)
+		return -errno;
+	return syscall(SYS_close_range, FIRST_CLOSED_FD, ~0u, 0) < 0 ? -errno : 0;
+}
+
+static void send_all(const void *p, size_t n)
+{
+	const uint8_t *src = p;
+
+	while (n) {
+		ssize_t put = write(PIPE_FD, src, n);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return; /* nobody reads any more */
+		src += put;
+		n -= (size_t)put;
+	}
+}
+
+static void child(const struct ecap_isolate_job *job, int pipe_end, pid_t parent,
+		  struct answer *answer)
+{
+	uint64_t space = address_space();
+	int r = keep(job->fd, pipe_end);
+
+	if (r < 0)
+		_exit(EXIT_FAILURE);
+	drop_privileges(parent);
+	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_NOFILE, 0);
+	limit(RLIMIT_NPROC, 0);
+	limit(RLIMIT_FSIZE, 0);
+	limit(RLIMIT_CPU, CPU_SECONDS);
+	if (space)
+		limit(RLIMIT_AS, space + MORE_MEMORY);
+	answer->status = job->work(FILE_FD, job->arg, answer->result);
+	send_all(answer, sizeof(*answer) + (answer->status < 0 ? 0 : job->size));
+	_exit(EXIT_SUCCESS);
+}
+
+/* ----------------------------------------------------------------------------------- the parent */
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Read until the end of the pipe or of @size bytes; returns how many came. */
+static int receive(int fd, void *p, size_t size, int64_t deadline)
+{
+	uint8_t *dst = p;
+	size_t n = 0;
+
+	while (n < size) {
+		int64_t left = deadline - now_ms();
+		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+		int ready = left <= 0 ? 0 : poll(&poll_fd, 1, (int)left);
+		ssize_t got;
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready < 0)
+			return -errno;
+		if (!ready)
+			return -ETIMEDOUT;
+		got = read(fd, dst + n, size - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (!got)
+			break;
+		n += (size_t)got;
+	}
+	return (int)n;
+}
+
+static int judge(const struct answer *answer, int n_received, size_t size)
+{
+	if (n_received < 0)
+		return n_received;
+	if ((size_t)n_received < sizeof(*answer))
+		return -ECHILD;
+	if (answer->status < 0)
+		return answer->status < -4095 ? -ECHILD : answer->status;
+	return (size_t)n_received == sizeof(*answer) + size ? 0 : -ECHILD;
+}
+
+int ecap_isolate(const struct ecap_isolate_job *job, void *ret)
+{
+	int64_t deadline = now_ms() + job->timeout_ms;
+	ecap_autofree struct answer *answer = NULL;
+	ecap_autoclose int read_end = -1, write_end = -1;
+	pid_t parent = getpid(), pid;
+	int ends[2], r;
+
+	if (job->size > INT32_MAX / 2)
+		return -EINVAL;
+	answer = calloc(1, sizeof(*answer) + job->size);
+	if (!answer)
+		return -ENOMEM;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	read_end = ends[0];
+	write_end = ends[1];
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		child(job, write_end, parent, answer);
+
+	(void)close(ecap_take_fd(write_end));
+	r = receive(read_end, answer, sizeof(*answer) + job->size, deadline);
+	/* it has nothing more to say, whatever it does */
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	r = judge(answer, r, job->size);
+	if (r == 0)
+		memcpy(ret, answer->result, job->size);
+	return r;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "target/isolate.h"
+
+struct result {
+	char text[16];
+	int numbers[4];
+};
+
+static int isolate(int (*work)(int fd, const void *arg, void *ret), const void *arg,
+		   struct result *ret)
+{
+	ecap_autoclose int fd = memfd_create("file", MFD_CLOEXEC);
+	const struct ecap_isolate_job job = {
+		.fd = fd,
+		.work = work,
+		.arg = arg,
+		.size = sizeof(*ret),
+		.timeout_ms = 1000,
+	};
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "in the file", 12), 12);
+	return ecap_isolate(&job, ret);
+}
+
+static int read_file(int fd, const void *arg, void *ret)
+{
+	struct result *result = ret;
+
+	result->numbers[0] = *(const int *)arg;
+	return pread(fd, result->text, sizeof(result->text), 0) < 0 ? -errno : 0;
+}
+
+static void the_child_reads_the_file(void **state)
+{
+	struct result result = { .text = "" };
+	int number = 4711;
+
+	(void)state;
+	assert_int_equal(isolate(read_file, &number, &result), 0);
+	assert_string_equal(result.text, "in the file");
+	assert_int_equal(result.numbers[0], 4711);
+}
+
+/* What a child could do: open files, have descriptors, be somebody, make processes. */
+static int try_things(int fd, const void *arg, void *ret)
+{
+	struct result *result = ret;
+
+	(void)arg;
+	result->numbers[0] = open("/proc/self/stat", O_RDONLY | O_CLOEXEC) < 0 ? errno : 0;
+	for (int i = 0; i < 1024; i++)
+		result->numbers[1] += fcntl(i, F_GETFD) >= 0;
+	result->numbers[2] = dup(fd) < 0 ? errno : 0;
+	result->numbers[3] = (int)getuid();
+	return 0;
+}
+
+static void the_child_can_do_nothing_else(void **state)
+{
+	ecap_autoclose int unrelated = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct result result = { .text = "" };
+
+	(void)state;
+	assert_true(unrelated >= 0);
+	assert_int_equal(isolate(try_things, NULL, &result), 0);
+	assert_int_equal(result.numbers[0], EMFILE);
+	assert_int_equal(result.numbers[1], 2); /* the file and the pipe */
+	assert_int_equal(result.numbers[2], EMFILE);
+	assert_int_equal(result.numbers[3], geteuid() ? getuid() : 65534);
+}
+
+static int give_error(int fd, const void *arg, void *ret)
+{
+	(void)fd;
+	memset(ret, 'x', sizeof(struct result));
+	return *(const int *)arg;
+}
+
+static int wait_for_ever(int fd, const void *arg, void *ret)
+{
+	(void)fd;
+	(void)arg;
+	(void)ret;
+	while (pause() < 0)
+		;
+	return 0;
+}
+
+static int compute_for_ever(int fd, const void *arg, void *ret)
+{
+	volatile unsigned int n = 0;
+
+	(void)fd;
+	(void)arg;
+	(void)ret;
+	while (n < 2)
+		n = 1 - n;
+	return 0;
+}
+
+static int die(int fd, const void *arg, void *ret)
+{
+	(void)fd;
+	(void)arg;
+	(void)ret;
+	(void)kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static int leave(int fd, const void *arg, void *ret)
+{
+	(void)fd;
+	(void)arg;
+	(void)ret;
+	_exit(EXIT_SUCCESS);
+}
+
+/* More memory than is allowed, in mappings of 16 MiB. */
+static int take_memory(int fd, const void *arg, void *ret)
+{
+	struct result *result = ret;
+
+	(void)fd;
+	(void)arg;
+	for (int i = 0; i < 64; i++) {
+		if (mmap(NULL, 16u << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			 0) == MAP_FAILED)
+			return -errno;
+		result->numbers[0]++;
+	}
+	return 0;
+}
+
+static void what_goes_wrong_is_an_error(void **state)
+{
+	static const int error = -EBADMSG, no_error = -100000;
+	static const struct {
+		const char *what;
+		int (*work)(int fd, const void *arg, void *ret);
+		const void *arg;
+		int want;
+	} cases[] = {
+		{ "its own error", give_error, &error, -EBADMSG },
+		{ "a number that is no error", give_error, &no_error, -ECHILD },
+		{ "waits", wait_for_ever, NULL, -ETIMEDOUT },
+		{ "computes", compute_for_ever, NULL, -ETIMEDOUT },
+		{ "dies", die, NULL, -ECHILD },
+		{ "leaves", leave, NULL, -ECHILD },
+		{ "takes memory", take_memory, NULL, -ENOMEM },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++) {
+		struct result result = { .text = "untouched" };
+		int r = isolate(cases[i].work, cases[i].arg, &result);
+
+		if (r != cases[i].want)
+			fail_msg("%s: got %d, want %d", cases[i].what, r, cases[i].want);
+		assert_string_equal(result.text, "untouched");
+		/* and no child is left */
+		assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+		assert_int_equal(errno, ECHILD);
+	}
+}
+
+static size_t n_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	(void)closedir(dir);
+	return n;
+}
+
+static void no_descriptor_is_left(void **state)
+{
+	static const int error = -EBADMSG;
+	size_t before = n_descriptors();
+	struct result result;
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(isolate(give_error, &error, &result), -EBADMSG);
+	assert_int_equal(n_descriptors(), before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_child_reads_the_file),
+		cmocka_unit_test(the_child_can_do_nothing_else),
+		cmocka_unit_test(what_goes_wrong_is_an_error),
+		cmocka_unit_test(no_descriptor_is_left),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
