@@ -22,7 +22,10 @@ struct ecap_settings {
 
 /* ------------------------------------------------------- rows: where a call keeps its arguments */
 
-#define ECAP_MAX_ROWS 256
+/* Rows of the probes' tables; after them, one for each function inside a library. */
+#define ECAP_MAX_ROWS	 256
+#define ECAP_MAX_INNER	 1024
+#define ECAP_MAX_CALLERS 4
 
 enum ecap_len_from {
 	ECAP_LEN_RET_INT = 0,  /* the return value, an int; <= 0: nothing was transferred */
@@ -32,15 +35,51 @@ enum ecap_len_from {
 
 #define ECAP_ROW_PEEK 1u /* shows received bytes without consuming them */
 
+/* One place from which an inner function is called: in the code of a public one. */
+struct ecap_caller {
+	__s64 back;  /* the address to which that call returns, minus the address of the hook */
+	__u32 frame; /* at the call, the public function's own return address lies so far up */
+	__u32 row;   /* the public function */
+};
+
 /* Argument numbers count from 1, as the call's documentation does. */
 struct ecap_row {
-	__u8 dir;      /* enum ecap_dir */
-	__u8 handle;   /* argument that is the TLS handle */
-	__u8 buf;      /* argument that is the plaintext buffer */
-	__u8 len_from; /* enum ecap_len_from */
-	__u8 len_arg;  /* which argument, where len_from says so */
-	__u8 flags;    /* ECAP_ROW_* */
-	__u8 pad[2];
+	__u8 dir;	/* enum ecap_dir */
+	__u8 handle;	/* argument that is the TLS handle */
+	__u8 buf;	/* argument that is the plaintext buffer */
+	__u8 len_from;	/* enum ecap_len_from */
+	__u8 len_arg;	/* which argument, where len_from says so */
+	__u8 flags;	/* ECAP_ROW_* */
+	__u8 n_callers; /* of an inner function */
+	__u8 pad;
+	__u32 own; /* its number; for an inner function, that of its group in the probe's table */
+	__u32 pad2;
+	struct ecap_caller callers[ECAP_MAX_CALLERS];
+};
+
+/*
+ * What a link's cookie says: the row, and for the functions of a group that an inner function
+ * serves, as for that one itself, where the two are checked against each other.
+ */
+#define ECAP_COOKIE(row, check)	  ((__u64)(check) << 16 | (row))
+#define ECAP_COOKIE_ROW(cookie)	  ((__u32)((cookie) & 0xffff))
+#define ECAP_COOKIE_CHECK(cookie) ((__u32)((cookie) >> 16))
+
+/* Of one group of functions in one target; number 0 stands for none. */
+#define ECAP_MAX_CHECKS	 4096
+#define ECAP_CHECK_CALLS 8 /* that agree are proof enough */
+
+enum ecap_check_state {
+	ECAP_CHECK_OPEN = 0,   /* both are hooked; calls are compared */
+	ECAP_CHECK_PROVEN = 1, /* the inner function shows all: the public ones are idle */
+	ECAP_CHECK_FAILED = 2, /* it does not: the inner one is idle */
+};
+
+struct ecap_check {
+	__u32 state; /* enum ecap_check_state */
+	__u32 agreed;
+	__u32 disagreed;
+	__u32 pad;
 };
 
 /* ----------------------------------------------------------------- processes, threads, streams */
@@ -62,17 +101,24 @@ struct ecap_proc {
  */
 #define ECAP_MAX_NESTED 8
 
+#define ECAP_CALL_PLAIN	  0
+#define ECAP_CALL_CHECKED 1 /* of a public function that an inner one serves */
+#define ECAP_CALL_INNER	  2
+
 struct ecap_call {
 	__u64 sp; /* user stack pointer at entry: with row it names the call; 0: slot is free */
 	__u64 handle;
 	__u64 buf;
-	__u64 aux;     /* the argument that len_from needs */
-	__u64 covered; /* bytes of it that calls nested in it have shown already */
-	__u64 ip;      /* of the function's first instruction */
+	__u64 aux;	 /* the argument that len_from needs */
+	__u64 covered;	 /* bytes of it that calls nested in it have shown already */
+	__u64 ip;	 /* of the hook, at or right after the function's first instruction */
+	__u64 inner_len; /* what the inner function of this call reported last */
 	__u16 row;
 	__u16 shown_row; /* of the call that the program made, where this one is part of it */
 	__u8 dir;
-	__u8 pad[3];
+	__u8 kind;	   /* ECAP_CALL_* */
+	__u8 is_jumped_to; /* shown_row is that of a function that only jumped here */
+	__u8 pad;
 };
 
 /*
@@ -94,12 +140,23 @@ struct ecap_emission {
 	__u8 pad[2];
 };
 
+/* Who called a function that begins, as far as the stack tells. In the map, as the emission. */
+struct ecap_origin {
+	__u64 sp;
+	__u64 back;	  /* where it returns to; 0: not known */
+	__u64 outer_sp;	  /* stack pointer at the entry of the public function that called it, */
+	__u64 outer_back; /* and where that one returns to; 0: not known */
+	__u32 row;	  /* of that public function; else its own */
+	__u32 is_inner;
+};
+
 struct ecap_thread {
 	__u64 incarnation;
 	__u32 next_evicted; /* which slot goes when all are taken */
 	__u32 n_evicted;    /* calls whose slot went before they returned */
 	__u32 n_slots;	    /* slots from here on were never used; most threads use one */
 	__u32 chosen;	    /* the slot of the call that began last */
+	struct ecap_origin origin;
 	struct ecap_emission emission;
 	struct ecap_call calls[ECAP_MAX_NESTED];
 };
@@ -139,10 +196,13 @@ enum ecap_counter {
 };
 
 ECAP_ABI_SIZE(struct ecap_settings, 40);
-ECAP_ABI_SIZE(struct ecap_row, 8);
+ECAP_ABI_SIZE(struct ecap_caller, 16);
+ECAP_ABI_SIZE(struct ecap_row, 80);
+ECAP_ABI_SIZE(struct ecap_check, 16);
 ECAP_ABI_SIZE(struct ecap_proc, 16);
-ECAP_ABI_SIZE(struct ecap_call, 56);
+ECAP_ABI_SIZE(struct ecap_call, 64);
 ECAP_ABI_SIZE(struct ecap_emission, 128);
-ECAP_ABI_SIZE(struct ecap_thread, 600);
+ECAP_ABI_SIZE(struct ecap_origin, 40);
+ECAP_ABI_SIZE(struct ecap_thread, 704);
 ECAP_ABI_SIZE(struct ecap_stream_key, 16);
 ECAP_ABI_SIZE(struct ecap_stream, 80);

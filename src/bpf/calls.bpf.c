@@ -32,11 +32,43 @@ const volatile __u32 ecap_fixed_row = ECAP_ROW_IN_COOKIE;
 #define RETURN_ADDRESS_SIZE 0
 #endif
 
-static __always_inline __u32 row_number(void *ctx)
+static __always_inline __u64 hook_cookie(void *ctx)
 {
 	if (ecap_fixed_row != ECAP_ROW_IN_COOKIE)
-		return ecap_fixed_row;
-	return (__u32)bpf_get_attach_cookie(ctx);
+		return ECAP_COOKIE(ecap_fixed_row, 0);
+	return bpf_get_attach_cookie(ctx);
+}
+
+/* Functions inside libraries have the rows after those of the probes' tables. */
+static __always_inline int is_inner(__u32 row)
+{
+	return row >= ECAP_MAX_ROWS;
+}
+
+/* The check of a hook's group, NULL: an inner function has nothing to do with it. */
+static __always_inline struct ecap_check *check_of(__u64 cookie)
+{
+	__u32 no = ECAP_COOKIE_CHECK(cookie);
+
+	return no ? bpf_map_lookup_elem(&ecap_checks, &no) : NULL;
+}
+
+static __always_inline int is_in_state(const struct ecap_check *check, __u32 state)
+{
+	return check && *(const volatile __u32 *)&check->state == state;
+}
+
+/* The inner function does not show what the public ones do. */
+static __always_inline int is_refuted(const struct ecap_check *check, __u32 row)
+{
+	return is_inner(row) && is_in_state(check, ECAP_CHECK_FAILED);
+}
+
+static __always_inline __u8 call_kind(const struct ecap_check *check, __u32 row)
+{
+	if (is_inner(row))
+		return ECAP_CALL_INNER;
+	return check ? ECAP_CALL_CHECKED : ECAP_CALL_PLAIN;
 }
 
 /*
@@ -172,39 +204,92 @@ static __always_inline __u64 return_address(struct pt_regs *ctx)
 	return addr;
 }
 
+/* The public function in whose code an inner one is called is known by the return address. */
+static __always_inline void find_caller(struct pt_regs *ctx, const struct ecap_row *row,
+					struct ecap_origin *from)
+{
+	__s64 back = from->back - PT_REGS_IP(ctx);
+
+	for (__u32 i = 0; i < ECAP_MAX_CALLERS && i < row->n_callers; i++) {
+		const struct ecap_caller *caller = &row->callers[i];
+
+		if (caller->back != back)
+			continue;
+		from->row = caller->row;
+		from->back = 0; /* all is said of it */
+		if (!caller->frame)
+			return;
+		from->outer_sp = from->sp + caller->frame;
+		bpf_probe_read_user(&from->outer_back, sizeof(from->outer_back),
+				    (const void *)from->outer_sp);
+		return;
+	}
+}
+
 /*
  * Whether the call that begins is made by the function of @outer, which may be open or have been
- * left: only then is it part of that call. Either it returns into that function's code, or it is
- * the target of its tail jump: the same stack pointer, and a return address that the kernel has
- * replaced by its trampoline, at the start of a page.
+ * left: only then is it part of that call. Either it, or the public function that called it,
+ * returns into that function's code, or it is the target of its tail jump: the same stack pointer,
+ * and a return address that the kernel has replaced by its trampoline, at the start of a page.
  */
 #define LONGEST_WRAPPER 4096u
 #define TRAMPOLINE_MASK 4095u
 
-static __always_inline int is_made_by(struct pt_regs *ctx, const struct ecap_call *outer)
+static __always_inline int is_made_by(const struct ecap_origin *from, const struct ecap_call *outer)
 {
-	__u64 back = return_address(ctx);
+	if (outer->sp == from->sp)
+		return from->back && !(from->back & TRAMPOLINE_MASK);
+	return from->back - outer->ip < LONGEST_WRAPPER ||
+	       from->outer_back - outer->ip < LONGEST_WRAPPER;
+}
 
-	if (outer->sp == PT_REGS_SP(ctx))
-		return back && !(back & TRAMPOLINE_MASK);
-	return back - outer->ip < LONGEST_WRAPPER;
+/*
+ * As long as the public function that called an inner one is hooked itself, the kernel's trampoline
+ * is where it returns to; but then it has been asked who called it. A function that only jumped to
+ * it does not count: later, nothing tells of that one.
+ */
+static __always_inline int is_known_by(const struct ecap_origin *from,
+				       const struct ecap_call *public)
+{
+	return public->sp == from->outer_sp && public->row == from->row && !public->is_jumped_to;
+}
+
+static __always_inline void find_origin(struct pt_regs *ctx, const struct ecap_row *row,
+					const struct ecap_call *call, struct ecap_origin *from)
+{
+	from->sp = call->sp;
+	from->back = return_address(ctx);
+	from->outer_sp = 0;
+	from->outer_back = 0;
+	from->row = call->row;
+	from->is_inner = row->n_callers;
+	if (row->n_callers)
+		find_caller(ctx, row, from);
 }
 
 /* The row under which the bytes of @call, which begins, are shown. */
 static __always_inline __u16 shown_row(struct pt_regs *ctx, struct ecap_thread *thread,
-				       const struct ecap_call *call)
+				       struct ecap_call *call, const struct ecap_row *row)
 {
+	struct ecap_origin *from = &thread->origin;
 	struct ecap_call *c;
 
+	call->is_jumped_to = 0;
+	if (thread->n_slots == 1 && !row->n_callers)
+		return call->row; /* the only call of its thread, as a rule */
+	find_origin(ctx, row, call, from);
 	for (__u32 i = 0; i < ECAP_MAX_NESTED && i < thread->n_slots; i++) {
 		c = &thread->calls[i];
 		if (c->sp < call->sp || c->handle != call->handle || c->dir != call->dir ||
-		    c->row == call->row)
+		    c->row == call->row || c->kind == ECAP_CALL_INNER)
 			continue;
-		if (is_made_by(ctx, c))
+		if (from->is_inner && c->kind == ECAP_CALL_CHECKED ? is_known_by(from, c) :
+								     is_made_by(from, c)) {
+			call->is_jumped_to = c->sp == call->sp && c->shown_row == c->row;
 			return c->shown_row;
+		}
 	}
-	return call->row;
+	return from->row;
 }
 
 SEC("uprobe")
@@ -215,9 +300,11 @@ int call_entry(struct pt_regs *ctx)
 	struct ecap_call *slot;
 	struct ecap_task task;
 	struct ecap_row *row;
-	__u32 row_no = row_number(ctx);
+	__u64 cookie = hook_cookie(ctx);
+	__u32 row_no = ECAP_COOKIE_ROW(cookie);
+	struct ecap_check *check = check_of(cookie);
 
-	if (!set || !ecap_task_wanted(set, &task))
+	if (!set || is_refuted(check, row_no) || !ecap_task_wanted(set, &task))
 		return 0;
 	row = bpf_map_lookup_elem(&ecap_rows, &row_no);
 	if (!row)
@@ -228,16 +315,18 @@ int call_entry(struct pt_regs *ctx)
 		return 0;
 	}
 
-	slot = slot_take(thread, PT_REGS_SP(ctx), row_no);
+	slot = slot_take(thread, PT_REGS_SP(ctx), row->own);
 	slot->sp = PT_REGS_SP(ctx);
 	slot->handle = argument(ctx, row->handle);
 	slot->buf = argument(ctx, row->buf);
 	slot->aux = argument(ctx, row->len_arg);
 	slot->covered = 0;
 	slot->ip = PT_REGS_IP(ctx);
-	slot->row = row_no;
+	slot->inner_len = 0;
+	slot->row = row->own;
 	slot->dir = row->dir;
-	slot->shown_row = shown_row(ctx, thread, slot);
+	slot->kind = call_kind(check, row_no);
+	slot->shown_row = shown_row(ctx, thread, slot, row);
 	return 0;
 }
 
@@ -405,30 +494,76 @@ static __always_inline int emission_begin(struct ecap_emit *e, struct ecap_threa
 	return m->off < m->end;
 }
 
+/* An inner function reported @len bytes: the public calls around it should report the same. */
+static __always_inline void tell_public(struct ecap_thread *thread, const struct ecap_call *inner,
+					__u64 len)
+{
+	struct ecap_call *c;
+
+	for (__u32 i = 0; i < ECAP_MAX_NESTED && i < thread->n_slots; i++) {
+		c = &thread->calls[i];
+		if (c->kind == ECAP_CALL_CHECKED && c->sp > inner->sp &&
+		    c->handle == inner->handle && c->buf == inner->buf && c->dir == inner->dir)
+			c->inner_len = len;
+	}
+}
+
+/*
+ * Compare what a public function and the inner one reported of the same call. Once that is decided
+ * for the inner one, what is left of the public hooks only tells who called it: 1.
+ */
+static __always_inline int is_served(struct ecap_check *check, const struct ecap_call *call,
+				     __u64 len)
+{
+	if (is_in_state(check, ECAP_CHECK_PROVEN))
+		return 1;
+	if (!len || len == ECAP_BYTES_UNKNOWN)
+		return 0;
+	if (call->inner_len != len) {
+		__sync_fetch_and_add(&check->disagreed, 1);
+		check->state = ECAP_CHECK_FAILED;
+		return 0;
+	}
+	__sync_fetch_and_add(&check->agreed, 1);
+	if (*(volatile __u32 *)&check->agreed >= ECAP_CHECK_CALLS &&
+	    !*(volatile __u32 *)&check->disagreed)
+		check->state = ECAP_CHECK_PROVEN;
+	return 0;
+}
+
 /* Everything of a return but the chunks. 1: @e is ready to be sent. */
 static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 {
 	__u64 sp = PT_REGS_SP(ctx) - RETURN_ADDRESS_SIZE, len;
-	__u32 row_no = row_number(ctx);
+	__u64 cookie = hook_cookie(ctx);
+	__u32 row_no = ECAP_COOKIE_ROW(cookie);
+	struct ecap_check *check = check_of(cookie);
 	struct ecap_thread *thread;
 	struct ecap_call *slot, call;
 	struct ecap_row *row;
 
 	e->set = ecap_settings_get();
-	if (!e->set || !ecap_task_wanted(e->set, &e->task))
+	if (!e->set || is_refuted(check, row_no) || !ecap_task_wanted(e->set, &e->task))
 		return 0;
 	row = bpf_map_lookup_elem(&ecap_rows, &row_no);
 	if (!row)
 		return 0;
 	thread = bpf_map_lookup_elem(&ecap_threads, &e->task.id);
-	slot = thread ? slot_find(thread, sp, row_no) : NULL;
+	slot = thread ? slot_find(thread, sp, row->own) : NULL;
 	if (!slot) {
-		return_without_entry(ctx, e->set, thread, &e->task, row, row_no);
+		/* of a public function's two hooks one goes first: the inner one shows it all */
+		if (!is_inner(row_no) && is_in_state(check, ECAP_CHECK_PROVEN))
+			return 0;
+		return_without_entry(ctx, e->set, thread, &e->task, row, row->own);
 		return 0;
 	}
 	call = *slot;
 	slot->sp = 0;
 	len = transferred(ctx, row, call.aux);
+	if (call.kind == ECAP_CALL_INNER)
+		tell_public(thread, &call, len);
+	if (call.kind == ECAP_CALL_CHECKED && check && is_served(check, &call, len))
+		return 0;
 	if (!len && !call.covered)
 		return 0;
 	return emission_begin(e, thread, &call, len, row->flags & ECAP_ROW_PEEK);
@@ -475,7 +610,7 @@ int call_return_looped(struct pt_regs *ctx)
 static __always_inline int handle_key(struct pt_regs *ctx, const struct ecap_settings *set,
 				      const struct ecap_task *task, struct ecap_stream_key *key)
 {
-	__u32 row_no = row_number(ctx);
+	__u32 row_no = ECAP_COOKIE_ROW(hook_cookie(ctx));
 	struct ecap_row *row = bpf_map_lookup_elem(&ecap_rows, &row_no);
 	struct ecap_proc *proc = proc_get(set, task);
 

@@ -28,10 +28,18 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, ECAP_MAX_ROWS);
+	__uint(max_entries, ECAP_MAX_ROWS + ECAP_MAX_INNER);
 	__type(key, __u32);
 	__type(value, struct ecap_row);
 } ecap_rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, ECAP_MAX_CHECKS);
+	__type(key, __u32);
+	__type(value, struct ecap_check);
+} ecap_checks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -44,6 +44,7 @@ struct tls_args {
 	enum ecap_rung rung;
 	uint32_t ring_bytes;
 	uint64_t stats_ns;
+	enum ecap_placement_choice placement;
 	bool hex;
 	bool dry_run;
 	bool debug;
@@ -113,6 +114,19 @@ static int parse_attach(const char *arg, void *dest, struct ecap_opt_error *err)
 {
 	if (ecap_rung_parse(arg, dest) < 0)
 		return ecap_opt_fail(err, "'%s' is none of auto, multi, perf-cookie and perf", arg);
+	return 0;
+}
+
+static int parse_placement(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	enum ecap_placement_choice *choice = dest;
+
+	if (strcmp(arg, "auto") == 0)
+		*choice = ECAP_PLACE_AUTO;
+	else if (strcmp(arg, "public") == 0)
+		*choice = ECAP_PLACE_PUBLIC;
+	else
+		return ecap_opt_fail(err, "'%s' is neither auto nor public", arg);
 	return 0;
 }
 
@@ -233,6 +247,18 @@ static const struct ecap_opt opts[] = {
 			"kernels), and fail if the kernel does not give it. auto, the default, "
 			"takes the first that works.",
 		AT(rung),
+	},
+	{
+		.name = "placement",
+		.type = ECAP_OPT_CALLBACK,
+		.parse = parse_placement,
+		.arg = "WHERE",
+		.help = "Hook the functions that programs call (public), or the ones inside the "
+			"library that do their work (auto, the default), where the library's code "
+			"proves that they show the same and the first calls confirm it. That costs "
+			"the program far less, and shows what goes past the public ones "
+			"(BIO_f_ssl).",
+		AT(placement),
 	},
 	{
 		.name = "mapsize",
@@ -409,6 +435,7 @@ static int capture(const struct tls_args *args)
 		.rung = args->rung,
 		.ring_bytes = args->ring_bytes,
 		.stats_ns = args->stats_ns,
+		.placement = args->placement,
 		.sink_opts = { .hex = args->hex },
 		.dry_run = args->dry_run,
 	};

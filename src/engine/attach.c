@@ -8,7 +8,6 @@
 
 #include "base/log.h"
 #include "engine/kernel.h"
-#include "engine/registry.h"
 #include "engine/target.h"
 
 /* One way in which a hook is attached: which program runs at which end of the function. */
@@ -66,7 +65,7 @@ struct job {
 	const struct step *step;
 	pid_t pid; /* -1: all */
 	char path[64];
-	struct ecap_place places[ECAP_MAX_ROWS];
+	const struct ecap_place *places[ECAP_MAX_ROWS];
 	size_t n;
 };
 
@@ -79,12 +78,12 @@ static int attach_multi(const struct job *job, struct ecap_attachment *a)
 	__u64 cookies[ECAP_MAX_ROWS];
 	int r;
 
-	r = ecap_kernel_get_program(job->kernel, job->step->prog, job->places[0].row, &prog);
+	r = ecap_kernel_get_program(job->kernel, job->step->prog, job->places[0]->row, &prog);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < job->n; i++) {
-		offsets[i] = job->places[i].file_off;
-		cookies[i] = job->places[i].row;
+		offsets[i] = job->places[i]->file_off;
+		cookies[i] = ECAP_COOKIE(job->places[i]->row, job->places[i]->check);
 	}
 	opts.offsets = offsets;
 	opts.cookies = cookies;
@@ -97,16 +96,16 @@ static int attach_multi(const struct job *job, struct ecap_attachment *a)
 /* Perf events: a link for each place; without cookies a program instance for each row, too. */
 static int attach_perf(const struct job *job, struct ecap_attachment *a)
 {
-	bool has_cookies = ecap_kernel_get_rung(job->kernel) == ECAP_RUNG_PERF_COOKIE;
+	bool has_cookies = ecap_kernel_has_cookies(job->kernel);
 	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = job->step->at_return);
 	const struct bpf_program *prog;
 	int r = 0;
 
 	for (size_t i = 0; !r && i < job->n; i++) {
-		const struct ecap_place *place = &job->places[i];
+		const struct ecap_place *place = job->places[i];
 
 		r = ecap_kernel_get_program(job->kernel, job->step->prog, place->row, &prog);
-		opts.bpf_cookie = has_cookies ? place->row : 0;
+		opts.bpf_cookie = has_cookies ? ECAP_COOKIE(place->row, place->check) : 0;
 		if (!r)
 			r = take_link(a, bpf_program__attach_uprobe_opts(prog, job->pid, job->path,
 									 place->file_off, &opts));
@@ -114,12 +113,12 @@ static int attach_perf(const struct job *job, struct ecap_attachment *a)
 	return r;
 }
 
-static int run_step(struct job *job, const struct ecap_target *target, struct ecap_attachment *a)
+static int run_step(struct job *job, const struct ecap_attach_spec *spec, struct ecap_attachment *a)
 {
 	job->n = 0;
-	for (size_t i = 0; i < target->n_places; i++) {
-		if (ecap_registry_get_row(target->places[i].row, NULL)->at == job->step->at)
-			job->places[job->n++] = target->places[i];
+	for (size_t i = 0; i < spec->n_places; i++) {
+		if (spec->places[i].at == job->step->at)
+			job->places[job->n++] = &spec->places[i];
 	}
 	if (!job->n)
 		return 0;
@@ -128,21 +127,22 @@ static int run_step(struct job *job, const struct ecap_target *target, struct ec
 	return attach_perf(job, a);
 }
 
-int ecap_attach(struct ecap_kernel *k, const struct ecap_target *target, uint32_t pid,
+int ecap_attach(struct ecap_kernel *k, const struct ecap_attach_spec *spec,
 		struct ecap_attachment **ret)
 {
 	ecap_cleanup(ecap_attachment_freep) struct ecap_attachment *a =
-		calloc(1, sizeof(*a) + 2 * target->n_places * sizeof(struct bpf_link *));
-	struct job job = { .kernel = k, .pid = pid ? (pid_t)pid : -1 };
+		calloc(1, sizeof(*a) + 2 * spec->n_places * sizeof(struct bpf_link *));
+	struct job job = { .kernel = k, .pid = spec->pid ? (pid_t)spec->pid : -1 };
+	const struct ecap_target *target = spec->target;
 	int r = a ? 0 : -ENOMEM;
 
 	/* by descriptor: the path may name another file by now, or lie in another namespace */
 	(void)snprintf(job.path, sizeof(job.path), "/proc/self/fd/%d", target->fd);
 	for (size_t i = 0; !r && i < ECAP_ARRAY_SIZE(steps); i++) {
 		job.step = &steps[i];
-		r = run_step(&job, target, a);
+		r = run_step(&job, spec, a);
 	}
-	if (r == -ESRCH && pid)
+	if (r == -ESRCH && spec->pid)
 		return r;
 	if (r < 0)
 		return ecap_err_r(r, "cannot hook %s (%s, attach=%s), nothing of it stays hooked",

@@ -18,10 +18,19 @@
 #define MAX_NAMED   8
 #define MAX_SUMMARY 65536
 
-/* The links of one target, in one process or in all. */
+/* Which hooks of a target go and come together; between them, the numbers of its groups. */
+enum part {
+	PART_BASE = 0, /* what no inner function serves */
+	PART_INNER = ECAP_MAX_GROUPS + 1,
+	PART_COUNT,
+};
+
+/* The links of one part of a target, in one process or in all. */
 struct binding {
 	const struct ecap_target *target;
-	uint32_t pid; /* 0: all */
+	unsigned int part; /* enum part, or the group whose public functions these are */
+	uint32_t check;	   /* of that group, 0: none */
+	uint32_t pid;	   /* 0: all */
 	struct ecap_attachment *links;
 };
 
@@ -43,6 +52,7 @@ struct ecap_attacher {
 	bool end;
 	uint32_t moved[ECAP_MAX_BOUND]; /* processes that ecap_attacher_rebind() named */
 	size_t n_moved;
+	bool settle; /* ecap_attacher_settle() */
 };
 
 static void set_state(struct ecap_attacher *a, enum ecap_attacher_state state)
@@ -67,16 +77,124 @@ static bool end_asked(struct ecap_attacher *a)
 
 /* ------------------------------------------------------------------------------------- hooking */
 
-/* Hook @t in @pid (0: all). -ESRCH: that process has ended. */
-static int bind_target(struct ecap_attacher *a, const struct ecap_target *t, uint32_t pid)
+/* The place of @inner that costs least. */
+static const struct ecap_placement_place *choose_place(const struct ecap_attacher *a,
+						       const struct ecap_inner *inner)
 {
-	struct ecap_attachment *links = NULL;
-	int r = a->opts.dry_run ? 0 : ecap_attach(a->kernel, t, pid, &links);
+	for (uint8_t i = 0; i < inner->n_places; i++) {
+		enum ecap_code_kind kind = (enum ecap_code_kind)inner->places[i].kind;
 
+		if (ecap_kernel_is_emulated(a->kernel, kind))
+			return &inner->places[i];
+	}
+	return &inner->places[0];
+}
+
+/* Make room in the kernel for the inner function, and have its group checked against it. */
+static int add_inner(struct ecap_attacher *a, struct ecap_target *t, const struct ecap_inner *inner)
+{
+	const struct ecap_placement_place *place = choose_place(a, inner);
+	struct ecap_row shape = inner->shape;
+	uint32_t row, check;
+	int r = ecap_kernel_add_check(a->kernel, &check);
+
+	/* relative to the hook, as BPF sees it */
+	for (uint8_t i = 0; i < shape.n_callers; i++)
+		shape.callers[i].back -= (int64_t)(place->address - inner->places[0].address);
+	if (!r)
+		r = ecap_kernel_add_inner(a->kernel, inner->own, &shape, &row);
 	if (r < 0)
 		return r;
-	a->bindings[a->n_bindings++] = (struct binding){ .target = t, .pid = pid, .links = links };
+	if (!ecap_kernel_is_emulated(a->kernel, (enum ecap_code_kind)place->kind))
+		t->is_stepped = true;
+	for (size_t i = 0; i < t->n_places; i++) {
+		if (t->places[i].group == inner->group)
+			t->places[i].check = check;
+	}
+	t->places[t->n_places++] = (struct ecap_place){
+		.at = ECAP_AT_CALL,
+		.row = row,
+		.check = check,
+		.is_inner = true,
+		.file_off = place->file_off,
+	};
 	return 0;
+}
+
+/* Use the inner functions that were found, as far as the kernel has room. */
+static void add_inners(struct ecap_attacher *a, struct ecap_target *t)
+{
+	int r = ecap_kernel_has_cookies(a->kernel) ? 0 : -ENOTSUP;
+	char why[128];
+
+	for (size_t i = 0; i < t->n_inners; i++) {
+		if (!r)
+			r = add_inner(a, t, &t->inners[i]);
+		if (r < 0) {
+			ecap_debug("%s: only public functions from here on: %s", t->path,
+				   ecap_strerror(r, why, sizeof(why)));
+			t->n_inners = i;
+		}
+	}
+}
+
+static unsigned int part_of(const struct ecap_place *p)
+{
+	if (p->is_inner)
+		return PART_INNER;
+	return p->check ? p->group : PART_BASE;
+}
+
+/* The places of one part of @t; returns how many. */
+static size_t collect(const struct ecap_target *t, unsigned int part, struct ecap_place *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_places; i++) {
+		const struct ecap_place *p = &t->places[i];
+
+		if (part == part_of(p))
+			ret[n++] = *p;
+	}
+	return n;
+}
+
+/* Hook a part of @t in @pid (0: all). -ESRCH: that process has ended. */
+static int bind_part(struct ecap_attacher *a, const struct ecap_target *t, unsigned int part,
+		     uint32_t pid)
+{
+	struct ecap_place places[ECAP_MAX_ROWS];
+	const struct ecap_attach_spec spec = {
+		.target = t,
+		.places = places,
+		.n_places = collect(t, part, places),
+		.pid = pid,
+	};
+	struct ecap_attachment *links = NULL;
+	int r = 0;
+
+	if (!spec.n_places)
+		return 0;
+	if (!a->opts.dry_run)
+		r = ecap_attach(a->kernel, &spec, &links);
+	if (!r)
+		a->bindings[a->n_bindings++] = (struct binding){
+			.target = t,
+			.part = part,
+			.check = part == PART_INNER ? 0 : places[0].check,
+			.pid = pid,
+			.links = links,
+		};
+	return r;
+}
+
+static int bind_target(struct ecap_attacher *a, const struct ecap_target *t, uint32_t pid)
+{
+	int r = 0;
+
+	for (unsigned int part = PART_BASE; !r && part < PART_COUNT; part++)
+		r = bind_part(a, t, part, pid);
+	return r;
 }
 
 /* Take back the bindings that were made last, those of @t. */
@@ -89,12 +207,14 @@ static void unbind_target(struct ecap_attacher *a, const struct ecap_target *t)
 /* Hook @t wherever it is to be, or nowhere. -ESRCH: no such process is left. */
 static int hook_target(struct ecap_attacher *a, const struct ecap_target *t)
 {
-	const uint32_t *pids;
+	const uint32_t *pids, everywhere = 0;
 	size_t n = ecap_kernel_get_bound(a->kernel, &pids);
 	int result = -ESRCH;
 
-	if (!n)
-		return bind_target(a, t, 0);
+	if (!n) {
+		pids = &everywhere;
+		n = 1;
+	}
 	for (size_t i = 0; i < n; i++) {
 		int r = bind_target(a, t, pids[i]);
 
@@ -113,6 +233,9 @@ static void describe(struct ecap_attacher *a, const struct ecap_target *t)
 		return;
 	ecap_buf_printf(&a->summary, "%s%s (%s", a->n_attached > 1 ? ", " : "", t->path,
 			t->probe->name);
+	if (t->n_inners)
+		ecap_buf_puts(&a->summary, t->is_stepped ? ", hooked inside, single-stepped" :
+							   ", hooked inside");
 	if (t->n_aliases)
 		ecap_buf_printf(&a->summary, ", the same file under %zu more name%s", t->n_aliases,
 				t->n_aliases == 1 ? "" : "s");
@@ -127,10 +250,12 @@ static int hook_all(struct ecap_attacher *a)
 	size_t n_bound = ecap_kernel_get_bound(a->kernel, &pids);
 	int r = -ENOENT;
 
-	a->bindings = calloc(f->n_targets * (n_bound ? n_bound : 1), sizeof(*a->bindings));
+	a->bindings = calloc(f->n_targets * (n_bound ? n_bound : 1) * PART_COUNT + 1,
+			     sizeof(*a->bindings)); /* rebind() uses one more for a moment */
 	if (!a->bindings)
 		return -ENOMEM;
 	for (size_t i = 0; i < f->n_targets && !end_asked(a); i++) {
+		add_inners(a, f->targets[i]);
 		r = hook_target(a, f->targets[i]);
 		if (r == -ESRCH)
 			return ecap_err_r(r, "the processes that -p names have ended");
@@ -158,34 +283,89 @@ static int hook_all(struct ecap_attacher *a)
  */
 static void rebind(struct ecap_attacher *a, uint32_t pid)
 {
-	for (size_t i = 0; i < a->n_bindings; i++) {
-		struct binding *b = &a->bindings[i];
-		struct ecap_attachment *links = NULL;
+	size_t n = a->n_bindings;
 
-		if (b->pid != pid || ecap_attach(a->kernel, b->target, pid, &links) < 0)
+	for (size_t i = 0; i < n; i++) {
+		struct binding *b = &a->bindings[i];
+
+		if (b->pid != pid || !b->links || bind_part(a, b->target, b->part, pid) < 0)
 			continue;
 		ecap_attachment_free(b->links);
-		b->links = links;
+		b->links = a->bindings[--a->n_bindings].links;
 	}
 	ecap_warn("process %u became another program by an exec that was not its first thread's: "
 		  "hooked anew; what it may have said before that was not seen",
 		  pid);
 }
 
-/* The process to rebind that was named first, 0: it is time to end. */
-static uint32_t wait_moved(struct ecap_attacher *a)
+/*
+ * Where inner functions have shown what the public ones did, these are not needed any more. At the
+ * end of the run only what has failed is said.
+ */
+static void settle(struct ecap_attacher *a, bool at_end)
 {
-	uint32_t pid = 0;
+	for (size_t i = 0; i < a->n_bindings; i++) {
+		struct binding *b = &a->bindings[i];
+		enum ecap_check_state state;
+
+		if (!b->check || !b->links)
+			continue;
+		state = ecap_kernel_get_check(a->kernel, b->check);
+		if (state == ECAP_CHECK_PROVEN && !at_end)
+			ecap_attachment_freep(&b->links);
+		if (state != ECAP_CHECK_FAILED)
+			continue;
+		ecap_warn("%s: an inner function did not show what the public ones did, so these "
+			  "are used; --placement=public does so from the start",
+			  b->target->path);
+		b->check = 0; /* said once */
+	}
+}
+
+enum command {
+	COMMAND_END,
+	COMMAND_REBIND,
+	COMMAND_SETTLE,
+};
+
+/* What to do next; *ret_pid is the process to rebind. */
+static enum command wait_command(struct ecap_attacher *a, uint32_t *ret_pid)
+{
+	enum command command = COMMAND_END;
 
 	(void)pthread_mutex_lock(&a->lock);
-	while (!a->end && !a->n_moved)
+	while (!a->end && !a->n_moved && !a->settle)
 		(void)pthread_cond_wait(&a->wake, &a->lock);
-	if (!a->end) {
-		pid = a->moved[0];
+	if (!a->end && a->n_moved) {
+		command = COMMAND_REBIND;
+		*ret_pid = a->moved[0];
 		memmove(a->moved, a->moved + 1, --a->n_moved * sizeof(*a->moved));
+	} else if (!a->end) {
+		command = COMMAND_SETTLE;
+		a->settle = false;
 	}
 	(void)pthread_mutex_unlock(&a->lock);
-	return pid;
+	return command;
+}
+
+/* Returns when it is time to end. */
+static void serve(struct ecap_attacher *a)
+{
+	uint32_t pid;
+
+	for (;;) {
+		switch (wait_command(a, &pid)) {
+		case COMMAND_END:
+			settle(a, true);
+			return;
+		case COMMAND_REBIND:
+			rebind(a, pid);
+			break;
+		case COMMAND_SETTLE:
+			settle(a, false);
+			break;
+		}
+	}
 }
 
 static void unhook_first(struct ecap_attacher *a)
@@ -222,9 +402,9 @@ static bool wait_kernel(struct ecap_attacher *a)
 static void *attacher_thread(void *arg)
 {
 	struct ecap_attacher *a = arg;
-	uint32_t moved;
 	int r;
 
+	a->finder.placement = a->opts.placement;
 	if (a->opts.library)
 		r = ecap_finder_use_file(&a->finder, a->opts.library);
 	else
@@ -236,8 +416,7 @@ static void *attacher_thread(void *arg)
 	set_state(a, r < 0 ? ECAP_ATTACHER_FAILED : ECAP_ATTACHER_READY);
 
 	ecap_kernel_drop_trial(a->kernel);
-	while ((moved = wait_moved(a)))
-		rebind(a, moved);
+	serve(a);
 	unhook_first(a);
 	set_state(a, ECAP_ATTACHER_QUIET);
 	unhook_all(a);
@@ -300,6 +479,14 @@ void ecap_attacher_hook(struct ecap_attacher *a, struct ecap_kernel *k)
 {
 	(void)pthread_mutex_lock(&a->lock);
 	a->kernel = k;
+	(void)pthread_cond_signal(&a->wake);
+	(void)pthread_mutex_unlock(&a->lock);
+}
+
+void ecap_attacher_settle(struct ecap_attacher *a)
+{
+	(void)pthread_mutex_lock(&a->lock);
+	a->settle = true;
 	(void)pthread_cond_signal(&a->wake);
 	(void)pthread_mutex_unlock(&a->lock);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "engine/target.h"
 
 struct ecap_kernel;
 
@@ -26,8 +27,9 @@ struct ecap_attacher_opts {
 	const char *library;  /* hook this file only; NULL: search */
 	const uint32_t *pids; /* search what these processes run; borrowed */
 	size_t n_pids;	      /* 0: what all do */
-	bool dry_run;	      /* find and check, but hook nothing */
-	int event_fd;	      /* written to at each change of state */
+	enum ecap_placement_choice placement;
+	bool dry_run; /* find and check, but hook nothing */
+	int event_fd; /* written to at each change of state */
 };
 
 /*
@@ -48,6 +50,9 @@ enum ecap_attacher_state ecap_attacher_get_state(struct ecap_attacher *a);
  * ECAP_ATTACHER_QUIET then. The rest may take seconds; ecap_attacher_free() waits for it.
  */
 void ecap_attacher_end(struct ecap_attacher *a);
+
+/* See whether inner functions have proved themselves, so that public ones can go. */
+void ecap_attacher_settle(struct ecap_attacher *a);
 
 /*
  * Process @pid, to which links are bound, lost them by an exec that was not its first thread's:

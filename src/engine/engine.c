@@ -33,7 +33,7 @@
 #define STALL_TICKS_MAX 5
 
 /* How long after records have come what they left behind is looked for. */
-#define SWEEP_NS UINT64_C(5000000000)
+#define SWEEP_NS UINT64_C(2000000000)
 
 /* timeout(1) and others send a signal to the process and to its group: that is one request. */
 #define SAME_SIGNAL_NS 500000000u
@@ -274,6 +274,7 @@ static void on_sweep(struct engine *e)
 	(void)!read(e->sweep_fd, &n, sizeof(n));
 	e->sweep_is_due = false;
 	r = ecap_sweep(e->kernel, e->ring, e->dispatch);
+	ecap_attacher_settle(e->attacher);
 	flush_outputs(e);
 	if (r < 0)
 		stop(e, ecap_err_r(r, "cannot clear the kernel's tables"));
@@ -484,6 +485,7 @@ static int start_attacher(struct engine *e)
 		.pids = e->opts->pids,
 		/* another namespace's /proc names others by these numbers: search all */
 		.n_pids = ecap_process_proc_is_ours() ? e->opts->n_pids : 0,
+		.placement = e->opts->placement,
 		.dry_run = e->opts->dry_run,
 		.event_fd = e->event_fd,
 	};

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/target.h"
 #include "engine/trial.h"
 #include "sinks/sink.h"
 
@@ -26,6 +27,7 @@ struct ecap_engine_opts {
 	enum ecap_rung rung;
 	uint32_t ring_bytes; /* between BPF and us; 0: the default */
 	struct ecap_sink_opts sink_opts;
+	enum ecap_placement_choice placement;
 	uint64_t stats_ns; /* how often to emit counters while capturing; 0: at the end only */
 	bool dry_run;
 };

@@ -83,16 +83,17 @@ static bool add_target(struct ecap_finder *f, struct ecap_target *t)
 
 static bool found_file(int fd, const char *path, void *arg)
 {
+	struct ecap_finder *f = arg;
 	struct ecap_target *t = NULL;
 	char why[128];
-	int r = ecap_target_resolve(fd, path, &t);
+	int r = ecap_target_resolve(fd, path, f->placement, &t);
 
 	if (r < 0) {
 		if (r != -ENOENT && r != -ENOEXEC)
 			ecap_debug("%s: passed over: %s", path, ecap_strerror(r, why, sizeof(why)));
 		return false;
 	}
-	if (add_target(arg, t))
+	if (add_target(f, t))
 		return true;
 	t->fd = -1; /* stays the caller's */
 	ecap_target_free(t);
@@ -178,7 +179,7 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path)
 
 	if (fd < 0)
 		return ecap_err_r(errno, "--libssl %s", path);
-	r = ecap_target_resolve(fd, path, &f->targets[0]);
+	r = ecap_target_resolve(fd, path, f->placement, &f->targets[0]);
 	if (r < 0)
 		return explain_named(path, fd, r);
 	(void)ecap_take_fd(fd);

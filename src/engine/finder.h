@@ -5,8 +5,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-
-struct ecap_target;
+#include "engine/target.h"
 
 #define ECAP_MAX_TARGETS 1024
 
@@ -15,7 +14,8 @@ struct ecap_finder {
 	struct ecap_target *targets[ECAP_MAX_TARGETS]; /* owned */
 	size_t n_targets;
 	size_t n_refused; /* beyond ECAP_MAX_TARGETS */
-	int alias_error;  /* why aliases could not be told, 0: they could */
+	enum ecap_placement_choice placement;
+	int alias_error; /* why aliases could not be told, 0: they could */
 };
 
 /*

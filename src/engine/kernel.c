@@ -26,6 +26,7 @@ struct ecap_kernel {
 	uint32_t bound[ECAP_MAX_BOUND];
 	size_t n_bound;
 	struct ecap_trial *trial; /* of the rung; NULL: taken away */
+	bool is_emulated[ECAP_CODE_N_KINDS];
 	bool has_loop;
 	struct calls_bpf *shared; /* owns the maps; with cookies its programs serve all rows */
 	struct lifecycle_bpf *lifecycle;
@@ -33,6 +34,10 @@ struct ecap_kernel {
 		*rows[ECAP_MAX_ROWS];	/* on perf: an instance per row, NULL: not used yet */
 	struct ecap_settings *settings; /* the kernel reads this very page */
 	size_t settings_size;
+	struct ecap_check *checks; /* the kernel writes these */
+	size_t checks_size;
+	uint32_t n_inner;
+	uint32_t n_checks; /* 0 is none */
 };
 
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -71,6 +76,7 @@ static bool needs_program(enum ecap_hook_at at, enum ecap_kernel_prog prog)
 {
 	switch (at) {
 	case ECAP_AT_CALL:
+	case ECAP_AT_INNER:
 		return prog == ECAP_PROG_CALL_ENTRY || prog == ECAP_PROG_CALL_RETURN;
 	case ECAP_AT_REF:
 		return prog == ECAP_PROG_HANDLE_REF;
@@ -275,7 +281,8 @@ static int try_rung(struct ecap_kernel *k, const struct ecap_kernel_opts *opts, 
 	r = ecap_trial_rung(rung, &k->trial);
 	if (r < 0) {
 		ecap_strerror(r, why, sizeof(why));
-		k->notes[0] = rung == ECAP_RUNG_MULTI ? '\0' : k->notes[0]; /* not of binding */
+		if (rung == ECAP_RUNG_MULTI)
+			k->notes[0] = '\0'; /* what was said of binding */
 		ecap_debug("attach=%s does not work here: %s", ecap_rung_name(rung), why);
 		note(k, ecap_rung_name(rung), why);
 	}
@@ -302,16 +309,20 @@ static int choose_rung(struct ecap_kernel *k, const struct ecap_kernel_opts *opt
 
 /* --------------------------------------------------------------------------- rows and settings */
 
+static int put_row(const struct ecap_kernel *k, uint32_t at, uint32_t own, struct ecap_row row)
+{
+	row.own = own;
+	return bpf_map__update_elem(k->shared->maps.ecap_rows, &at, sizeof(at), &row, sizeof(row),
+				    BPF_ANY);
+}
+
 static int fill_rows(const struct ecap_kernel *k)
 {
 	uint32_t n = ecap_registry_n_rows();
 	int r = n <= ECAP_MAX_ROWS ? 0 : -ENOSPC;
 
 	for (uint32_t row = 0; !r && row < n; row++) {
-		const struct ecap_hook *hook = ecap_registry_get_row(row, NULL);
-
-		r = bpf_map__update_elem(k->shared->maps.ecap_rows, &row, sizeof(row), &hook->shape,
-					 sizeof(hook->shape), BPF_ANY);
+		r = put_row(k, row, row, ecap_registry_get_row(row, NULL)->shape);
 	}
 	return r;
 }
@@ -326,19 +337,31 @@ static int fill_set(const struct bpf_map *map, const uint32_t *ids, size_t n)
 	return r;
 }
 
+/* Map the values of an array map, in whole pages. NULL: errno says why. */
+static void *map_values(const struct bpf_map *map, size_t *ret_size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t size = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
+	void *at;
+
+	size = (size + page - 1) / page * page;
+	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	*ret_size = size;
+	return at == MAP_FAILED ? NULL : at;
+}
+
 static int fill_settings(struct ecap_kernel *k, const struct ecap_kernel_opts *opts)
 {
-	struct ecap_settings *set;
+	struct ecap_settings *set = map_values(k->shared->maps.ecap_settings, &k->settings_size);
 	struct stat ns;
 	int r;
 
-	k->settings_size = (size_t)sysconf(_SC_PAGESIZE);
-	set = mmap(NULL, k->settings_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		   bpf_map__fd(k->shared->maps.ecap_settings), 0);
-	if (set == MAP_FAILED)
+	if (!set)
 		return -errno;
 	k->settings = set;
-
+	k->checks = map_values(k->shared->maps.ecap_checks, &k->checks_size);
+	if (!k->checks)
+		return -errno;
 	if (stat("/proc/self/ns/pid", &ns) == 0 && ns.st_ino != INITIAL_PIDNS_INO) {
 		set->pidns_dev = ns.st_dev;
 		set->pidns_ino = ns.st_ino;
@@ -366,8 +389,12 @@ static void *run_trials(void *arg)
 	struct trials *t = arg;
 
 	t->result = choose_rung(t->kernel, t->opts);
-	if (!t->result)
-		t->kernel->has_loop = ecap_trial_loop();
+	if (t->result < 0)
+		return NULL;
+	t->kernel->has_loop = ecap_trial_loop();
+	/* only inner functions offer a choice of places, and without it the first one is taken */
+	if (ecap_kernel_has_cookies(t->kernel))
+		ecap_trial_emulated(t->kernel->trial, t->kernel->is_emulated);
 	return NULL;
 }
 
@@ -423,6 +450,8 @@ void ecap_kernel_free(struct ecap_kernel *k)
 	lifecycle_bpf__destroy(k->lifecycle);
 	if (k->settings)
 		(void)munmap(k->settings, k->settings_size);
+	if (k->checks)
+		(void)munmap(k->checks, k->checks_size);
 	calls_bpf__destroy(k->shared);
 	ecap_kernel_drop_trial(k);
 	free(k);
@@ -463,6 +492,49 @@ int ecap_kernel_get_program(struct ecap_kernel *k, enum ecap_kernel_prog prog, u
 	}
 	*ret = bpf_object__find_program_by_name(skel->obj, program_name(k, prog));
 	return *ret ? 0 : -ENOENT;
+}
+
+/* ----------------------------------------------------------------------------- inner functions */
+
+bool ecap_kernel_has_cookies(const struct ecap_kernel *k)
+{
+	return k->rung != ECAP_RUNG_PERF;
+}
+
+bool ecap_kernel_is_emulated(const struct ecap_kernel *k, enum ecap_code_kind kind)
+{
+	return k->is_emulated[kind];
+}
+
+int ecap_kernel_add_inner(struct ecap_kernel *k, uint32_t own, const struct ecap_row *row,
+			  uint32_t *ret)
+{
+	uint32_t at = ECAP_MAX_ROWS + k->n_inner;
+	int r = k->n_inner < ECAP_MAX_INNER ? put_row(k, at, own, *row) : -ENOSPC;
+
+	if (r < 0)
+		return r;
+	k->n_inner++;
+	*ret = at;
+	return 0;
+}
+
+int ecap_kernel_add_check(struct ecap_kernel *k, uint32_t *ret)
+{
+	if (k->n_checks + 1 >= ECAP_MAX_CHECKS)
+		return -ENOSPC;
+	*ret = ++k->n_checks;
+	return 0;
+}
+
+enum ecap_check_state ecap_kernel_get_check(struct ecap_kernel *k, uint32_t check)
+{
+	struct ecap_check *c = &k->checks[check];
+
+	/* two threads may have found different things at one time */
+	if (__atomic_load_n(&c->disagreed, __ATOMIC_SEQ_CST))
+		__atomic_store_n(&c->state, ECAP_CHECK_FAILED, __ATOMIC_SEQ_CST);
+	return (enum ecap_check_state)__atomic_load_n(&c->state, __ATOMIC_SEQ_CST);
 }
 
 /* --------------------------------------------------------------------------------- at run time */

@@ -71,6 +71,21 @@ size_t ecap_kernel_get_bound(const struct ecap_kernel *k, const uint32_t **ret_p
 int ecap_kernel_get_program(struct ecap_kernel *k, enum ecap_kernel_prog prog, uint32_t row,
 			    const struct bpf_program **ret);
 
+/* Whether links can say more than which program runs: inner functions need that. */
+bool ecap_kernel_has_cookies(const struct ecap_kernel *k);
+/* Whether a hook on an instruction of that kind costs no single step, as measured. */
+bool ecap_kernel_is_emulated(const struct ecap_kernel *k, enum ecap_code_kind kind);
+/*
+ * Add the row of a function inside a library, of group row @own. *@ret is its number for cookies.
+ * -ENOSPC: no room. Used by one thread at a time, as all of these.
+ */
+int ecap_kernel_add_inner(struct ecap_kernel *k, uint32_t own, const struct ecap_row *row,
+			  uint32_t *ret);
+/* Add a check of an inner function against the public ones that call it. -ENOSPC: no room. */
+int ecap_kernel_add_check(struct ecap_kernel *k, uint32_t *ret);
+/* What has come of it so far. */
+enum ecap_check_state ecap_kernel_get_check(struct ecap_kernel *k, uint32_t check);
+
 /* Descriptor of the ring. Borrowed. */
 int ecap_kernel_ring_fd(const struct ecap_kernel *k);
 /* Let the hooks capture, or make them idle. */

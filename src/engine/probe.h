@@ -18,15 +18,24 @@ enum ecap_hook_at {
 	ECAP_AT_REF,   /* entry: one more owner of the handle */
 	ECAP_AT_FREE,  /* entry: an owner lets go; the last one ends the connection */
 	ECAP_AT_CLEAR, /* entry: the handle is made ready for another connection */
+	ECAP_AT_INNER, /* as ECAP_AT_CALL: the function that all of a group call; has no symbol */
 	ECAP_AT_COUNT,
 };
+
+/*
+ * Functions that may all call one inner function, which then is hooked instead of them: see
+ * target/placement.h. The one whose shape has an out argument says what it is given.
+ */
+#define ECAP_MAX_GROUPS 3 /* numbered from 1 */
 
 /* One function to hook. */
 struct ecap_hook {
 	const char *symbol;
-	enum ecap_hook_at at;
 	struct ecap_row shape; /* where the call keeps its arguments */
-	bool required;	       /* without it the file is not a target */
+	enum ecap_hook_at at;
+	unsigned int group;   /* 0: none */
+	unsigned int len_arg; /* of a group: argument that says how much is to be moved */
+	bool required;	      /* without it the file is not a target */
 };
 
 struct ecap_probe_desc {
@@ -41,4 +50,6 @@ struct ecap_probe_desc {
 	bool (*recognise)(struct ecap_image *img);
 	const struct ecap_hook *hooks;
 	size_t n_hooks;
+	/* Functions without arguments that those of the groups call, NULL at the end; or NULL. */
+	const char *const *no_args;
 };

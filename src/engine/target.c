@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "engine/registry.h"
 #include "target/image.h"
+#include "target/placement.h"
 
 void ecap_target_free(struct ecap_target *t)
 {
@@ -35,10 +37,13 @@ static int resolve_places(struct ecap_target *t, struct ecap_image *img, uint32_
 	struct ecap_function f;
 	int r;
 
-	t->places = calloc(probe->n_hooks, sizeof(*t->places));
+	/* each group may get its inner function */
+	t->places = calloc(probe->n_hooks + ECAP_MAX_GROUPS, sizeof(*t->places));
 	if (!t->places)
 		return -ENOMEM;
 	for (size_t i = 0; i < probe->n_hooks; i++) {
+		if (probe->hooks[i].at == ECAP_AT_INNER)
+			continue; /* it has no name */
 		r = ecap_image_find_function(img, probe->hooks[i].symbol, &f);
 		if (r == -ENOENT && !probe->hooks[i].required)
 			continue;
@@ -47,6 +52,8 @@ static int resolve_places(struct ecap_target *t, struct ecap_image *img, uint32_
 		if (has_place(t, f.file_off))
 			continue;
 		t->places[t->n_places++] = (struct ecap_place){
+			.at = probe->hooks[i].at,
+			.group = probe->hooks[i].group,
 			.row = first_row + (uint32_t)i,
 			.file_off = f.file_off,
 		};
@@ -54,7 +61,133 @@ static int resolve_places(struct ecap_target *t, struct ecap_image *img, uint32_
 	return 0;
 }
 
-int ecap_target_resolve(int fd, const char *path, struct ecap_target **ret)
+/* --------------------------------------------------------------------------- inner functions */
+
+/* The public functions of a group, and where they stand in the probe's table. */
+struct group {
+	struct ecap_placement_function functions[ECAP_PLACEMENT_MAX_FUNCTIONS];
+	uint32_t hooks[ECAP_PLACEMENT_MAX_FUNCTIONS];
+	struct ecap_placement_group group;
+	const struct ecap_hook *inner; /* NULL: none can be */
+	uint32_t inner_hook;
+};
+
+static void add_function(struct group *g, const struct ecap_hook *hook, uint32_t number)
+{
+	size_t n = g->group.n_functions++;
+
+	g->hooks[n] = number;
+	g->functions[n] = (struct ecap_placement_function){
+		.symbol = hook->symbol,
+		.args = {
+			.handle = hook->shape.handle,
+			.buf = hook->shape.buf,
+			.len = (uint8_t)hook->len_arg,
+			.out = hook->shape.len_from == ECAP_LEN_OUT_SIZE ? hook->shape.len_arg : 0,
+		},
+	};
+}
+
+static void collect_group(const struct ecap_probe_desc *probe, unsigned int number,
+			  struct group *ret)
+{
+	*ret = (struct group){ .group = { .functions = ret->functions,
+					  .no_args = probe->no_args } };
+	for (uint32_t i = 0; i < probe->n_hooks; i++) {
+		const struct ecap_hook *hook = &probe->hooks[i];
+
+		if (hook->group != number)
+			continue;
+		if (hook->at == ECAP_AT_INNER) {
+			ret->inner = hook;
+			ret->inner_hook = i;
+		} else if (ret->group.n_functions < ECAP_PLACEMENT_MAX_FUNCTIONS) {
+			add_function(ret, hook, i);
+		}
+	}
+}
+
+/* From which addresses the inner function is called, relative to its entry. -E2BIG: too many. */
+static int add_callers(const struct ecap_placement *found, const struct group *g,
+		       uint32_t first_row, struct ecap_row *row)
+{
+	uint64_t entry = found->places[0].address;
+
+	for (size_t i = 0; i < g->group.n_functions; i++) {
+		const struct ecap_placement_caller *from = &found->callers[i];
+
+		for (size_t n = 0; n < from->n_returns; n++) {
+			if (row->n_callers == ECAP_MAX_CALLERS)
+				return -E2BIG;
+			row->callers[row->n_callers++] = (struct ecap_caller){
+				.back = (int64_t)(from->returns[n].place.address - entry),
+				.frame = from->returns[n].frame,
+				.row = first_row + g->hooks[i],
+			};
+		}
+	}
+	return 0;
+}
+
+static void add_inner(struct ecap_target *t, const struct ecap_placement *found,
+		      const struct group *g, uint32_t first_row)
+{
+	struct ecap_inner inner = {
+		.group = g->inner->group,
+		.own = first_row + g->inner_hook,
+		.n_places = found->n_places,
+		.shape = {
+			.dir = g->inner->shape.dir,
+			.flags = g->inner->shape.flags,
+			.handle = found->args.handle,
+			.buf = found->args.buf,
+			.len_from = ECAP_LEN_OUT_SIZE,
+			.len_arg = found->args.out,
+		},
+	};
+
+	memcpy(inner.places, found->places, sizeof(inner.places));
+	if (add_callers(found, g, first_row, &inner.shape) == 0)
+		t->inners[t->n_inners++] = inner;
+}
+
+/* Look for inner functions. To find none is no error: the public ones are hooked. */
+static void resolve_inners(struct ecap_target *t, int fd, const struct ecap_image *img,
+			   uint32_t first_row)
+{
+	struct ecap_placement found[ECAP_MAX_GROUPS];
+	struct ecap_placement_group groups[ECAP_MAX_GROUPS];
+	struct group collected[ECAP_MAX_GROUPS];
+	size_t n = 0;
+	char why[128];
+	int r;
+
+	for (unsigned int number = 1; number <= ECAP_MAX_GROUPS; number++) {
+		collect_group(t->probe, number, &collected[n]);
+		if (!collected[n].inner)
+			continue;
+		groups[n] = collected[n].group;
+		n++;
+	}
+	if (!n)
+		return;
+	r = ecap_placement_find_isolated(fd, img, groups, n, found);
+	if (r < 0) {
+		ecap_debug("%s: its code was not analysed: %s", t->path,
+			   ecap_strerror(r, why, sizeof(why)));
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (found[i].kind == ECAP_PLACEMENT_CALLEE)
+			add_inner(t, &found[i], &collected[i], first_row);
+		else
+			ecap_debug("%s: %s and its like stay hooked: %s", t->path,
+				   groups[i].functions[0].symbol, found[i].reason);
+	}
+}
+
+int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice placement,
+			struct ecap_target **ret)
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
@@ -83,6 +216,8 @@ int ecap_target_resolve(int fd, const char *path, struct ecap_target **ret)
 	if (!t->path)
 		return -ENOMEM;
 
+	if (placement == ECAP_PLACE_AUTO)
+		resolve_inners(t, fd, img, first_row);
 	t->fd = fd;
 	*ret = ecap_take_ptr(t);
 	return 0;

@@ -7,13 +7,33 @@
 
 #include "base/cleanup.h"
 #include "engine/probe.h"
+#include "target/placement.h"
 
 struct ecap_image;
 
 /* A hook resolved in a file. */
 struct ecap_place {
+	enum ecap_hook_at at;
+	unsigned int group; /* as in the probe's table */
 	uint32_t row;
+	uint32_t check; /* of the group, 0: none */
+	bool is_inner;
 	uint64_t file_off;
+};
+
+/* The function inside the file that all public ones of a group call. */
+struct ecap_inner {
+	unsigned int group;
+	uint32_t own; /* row of the group in the probe's table */
+	struct ecap_row shape;
+	struct ecap_placement_place places[2]; /* where it can be hooked, the entry first */
+	uint8_t n_places;
+};
+
+/* Where reads and writes are hooked. */
+enum ecap_placement_choice {
+	ECAP_PLACE_AUTO,   /* inside the library, where its code proves that this shows the same */
+	ECAP_PLACE_PUBLIC, /* the functions that programs call */
 };
 
 /* A file in which a probe found its library, and where its hooks go. */
@@ -23,6 +43,9 @@ struct ecap_target {
 	const struct ecap_probe_desc *probe;
 	struct ecap_place *places;
 	size_t n_places;
+	struct ecap_inner inners[ECAP_MAX_GROUPS];
+	size_t n_inners;
+	bool is_stepped;  /* at least one of them is hooked where the kernel single-steps */
 	size_t n_aliases; /* other files that are this very inode below an overlay */
 };
 
@@ -31,6 +54,7 @@ struct ecap_target {
  * On success @fd belongs to the target. -ENOENT: no probe knows it, or a required function is
  * missing; other errors as ecap_image_open().
  */
-int ecap_target_resolve(int fd, const char *path, struct ecap_target **ret);
+int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice placement,
+			struct ecap_target **ret);
 void ecap_target_free(struct ecap_target *t);
 ECAP_DEFINE_FREEP(struct ecap_target, ecap_target_free)

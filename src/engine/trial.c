@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -67,33 +68,74 @@ static int find_own_segment(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
-static uint64_t trial_target_offset(void)
+/* Where a function of ours lies in our file. */
+static uint64_t own_offset(void (*fn)(void))
 {
-	struct own_address own = { .addr = (uint64_t)(uintptr_t)trial_target };
+	struct own_address own = { .addr = (uint64_t)(uintptr_t)fn };
 
 	(void)dl_iterate_phdr(find_own_segment, &own);
 	return own.file_off;
 }
 
-/* @pid: -1 for all processes; a multi link can be bound to one. */
-static int trial_attach(enum ecap_rung rung, const struct bpf_program *prog, pid_t pid,
-			struct bpf_link **ret)
-{
-	LIBBPF_OPTS(bpf_uprobe_opts, one);
-	LIBBPF_OPTS(bpf_uprobe_multi_opts, multi);
-	unsigned long off = trial_target_offset();
-	__u64 cookie = TRIAL_COOKIE;
+/* Functions that differ in their first instruction. */
+#if defined(__x86_64__)
+#define FIRST_PUSH "push %rbx\n pop %rbx\n"
+#define FIRST_NOP  "nop\n"
+#define FIRST_MARK "endbr64\n"
+#define FIRST_SUB  "sub $8, %rsp\n add $8, %rsp\n"
+#elif defined(__aarch64__)
+#define FIRST_PUSH "stp x29, x30, [sp, -16]!\n ldp x29, x30, [sp], 16\n"
+#define FIRST_NOP  "nop\n"
+#define FIRST_MARK "hint 34\n"
+#define FIRST_SUB  "sub sp, sp, 16\n add sp, sp, 16\n"
+#endif
+#define FIRST_FUNCTION(name, insns)                                      \
+	void name(void);                                                 \
+	__asm__(".pushsection .text\n"                                   \
+		".type " #name ", %function\n" #name ":\n" insns "ret\n" \
+		".size " #name ", . - " #name "\n"                       \
+		".popsection\n")
 
+FIRST_FUNCTION(ecap_first_push, FIRST_PUSH);
+FIRST_FUNCTION(ecap_first_nop, FIRST_NOP);
+FIRST_FUNCTION(ecap_first_mark, FIRST_MARK);
+FIRST_FUNCTION(ecap_first_sub, FIRST_SUB);
+
+/* What is hooked: the first one shows whether it works, the others what their beginnings cost. */
+static void (*const functions[])(void) = {
+	trial_target, ecap_first_sub, ecap_first_push, ecap_first_nop, ecap_first_mark,
+};
+#define N_FUNCTIONS ECAP_ARRAY_SIZE(functions)
+
+/*
+ * @pid: -1 for all processes; a multi link can be bound to one. One link takes all functions there:
+ * each link costs milliseconds.
+ */
+static int trial_attach(enum ecap_rung rung, const struct bpf_program *prog, pid_t pid,
+			struct bpf_link *ret[N_FUNCTIONS])
+{
+	__u64 cookies[N_FUNCTIONS] = { TRIAL_COOKIE, TRIAL_COOKIE, TRIAL_COOKIE, TRIAL_COOKIE,
+				       TRIAL_COOKIE };
+	LIBBPF_OPTS(bpf_uprobe_multi_opts, multi, .cookies = cookies, .cnt = N_FUNCTIONS);
+	LIBBPF_OPTS(bpf_uprobe_opts, one);
+	unsigned long offsets[N_FUNCTIONS];
+
+	one.bpf_cookie = rung == ECAP_RUNG_PERF_COOKIE ? TRIAL_COOKIE : 0;
+	for (size_t i = 0; i < N_FUNCTIONS; i++)
+		offsets[i] = own_offset(functions[i]);
 	if (rung == ECAP_RUNG_MULTI) {
-		multi.offsets = &off;
-		multi.cookies = &cookie;
-		multi.cnt = 1;
-		*ret = bpf_program__attach_uprobe_multi(prog, pid, "/proc/self/exe", NULL, &multi);
-	} else {
-		one.bpf_cookie = rung == ECAP_RUNG_PERF_COOKIE ? cookie : 0;
-		*ret = bpf_program__attach_uprobe_opts(prog, -1, "/proc/self/exe", off, &one);
+		multi.offsets = offsets;
+		ret[0] =
+			bpf_program__attach_uprobe_multi(prog, pid, "/proc/self/exe", NULL, &multi);
+		return ret[0] ? 0 : -errno;
 	}
-	return *ret ? 0 : -errno;
+	for (size_t i = 0; i < (rung == ECAP_RUNG_PERF ? 1 : N_FUNCTIONS); i++) {
+		ret[i] = bpf_program__attach_uprobe_opts(prog, -1, "/proc/self/exe", offsets[i],
+							 &one);
+		if (!ret[i])
+			return -errno;
+	}
+	return 0;
 }
 
 /* Open the object with one program of it, to be loaded by the caller. */
@@ -149,14 +191,15 @@ static int trial_call(const struct bpf_map *seen_map, __u64 want, bool on_thread
 
 struct ecap_trial {
 	struct trial_bpf *skel;
-	struct bpf_link *link;
+	struct bpf_link *links[N_FUNCTIONS];
 };
 
 void ecap_trial_free(struct ecap_trial *t)
 {
 	if (!t)
 		return;
-	(void)bpf_link__destroy(t->link);
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(t->links); i++)
+		(void)bpf_link__destroy(t->links[i]);
 	trial_bpf__destroy(t->skel);
 	free(t);
 }
@@ -174,7 +217,7 @@ static int trial_run(struct ecap_trial *t, enum ecap_rung rung, pid_t pid)
 		(void)bpf_program__set_expected_attach_type(prog, BPF_TRACE_UPROBE_MULTI);
 	r = trial_bpf__load(t->skel);
 	if (!r)
-		r = trial_attach(rung, prog, pid, &t->link);
+		r = trial_attach(rung, prog, pid, t->links);
 	if (!r)
 		r = trial_call(t->skel->maps.trial_seen, want, false);
 	if (!r && pid > 0)
@@ -201,6 +244,45 @@ int ecap_trial_rung(enum ecap_rung rung, struct ecap_trial **ret)
 int ecap_trial_bound(struct ecap_trial **ret)
 {
 	return trial(ECAP_RUNG_MULTI, getpid(), ret);
+}
+
+/* ------------------------------------------------------------------------- cost of instructions */
+
+/* The least of so many calls: the rest is what else the machine did meanwhile. */
+#define TIMED_CALLS 32
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t time_call(void (*fn)(void))
+{
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < TIMED_CALLS; i++) {
+		uint64_t start = now_ns(), took;
+
+		fn();
+		took = now_ns() - start;
+		least = took < least ? took : least;
+	}
+	return least;
+}
+
+void ecap_trial_emulated(const struct ecap_trial *t, bool ret[ECAP_CODE_N_KINDS])
+{
+	/* to change the stack pointer is what no kernel emulates */
+	uint64_t stepped = time_call(ecap_first_sub);
+
+	(void)t; /* its hooks are what is measured */
+	memset(ret, 0, ECAP_CODE_N_KINDS * sizeof(*ret));
+	ret[ECAP_CODE_PUSH] = time_call(ecap_first_push) < stepped / 2;
+	ret[ECAP_CODE_NOP] = time_call(ecap_first_nop) < stepped / 2;
+	ret[ECAP_CODE_MARK] = time_call(ecap_first_mark) < stepped / 2;
 }
 
 bool ecap_trial_loop(void)

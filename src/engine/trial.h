@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "base/cleanup.h"
+#include "target/code.h"
 
 /* How uprobes are attached, best first. Text mode needs one of them. */
 enum ecap_rung {
@@ -35,6 +36,13 @@ int ecap_trial_rung(enum ecap_rung rung, struct ecap_trial **ret);
  * kernels up to 6.10 saw those of one thread only). Results as ecap_trial_rung().
  */
 int ecap_trial_bound(struct ecap_trial **ret);
+
+/*
+ * Which kinds of instructions the kernel emulates where a hook sits, instead of single-stepping
+ * them: found by the time that calls of functions of ours take, which @t has hooked; it differs
+ * several times. Not for the rung perf.
+ */
+void ecap_trial_emulated(const struct ecap_trial *t, bool ret[ECAP_CODE_N_KINDS]);
 
 /* Whether programs with bpf_loop load. */
 bool ecap_trial_loop(void);

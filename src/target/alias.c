@@ -44,7 +44,7 @@ static int hold(int fd, uint64_t off, struct page *ret)
 static int frame_of(int pagemap, const struct page *p, uint64_t *ret)
 {
 	uint64_t entry = 0;
-	off_t at = (off_t)((uintptr_t)p->at / p->size * sizeof(entry));
+	off_t at = (off_t)((uintptr_t)p->at / (uintptr_t)sysconf(_SC_PAGESIZE) * sizeof(entry));
 
 	if (pread(pagemap, &entry, sizeof(entry), at) != (ssize_t)sizeof(entry))
 		return -EIO;

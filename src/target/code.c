@@ -269,6 +269,11 @@ static void describe_arg(struct code_value v, struct ecap_code_arg *ret)
 	ret->local = v.kind == CODE_VALUE_FRAME;
 }
 
+static int32_t depth_of(struct code_value sp)
+{
+	return sp.kind == CODE_VALUE_FRAME && sp.off <= 0 && sp.off > INT32_MIN ? -sp.off : -1;
+}
+
 static void note_call(struct analysis *a, const struct node *node)
 {
 	const struct code_insn *insn = &node->insn;
@@ -290,6 +295,7 @@ static void note_call(struct analysis *a, const struct node *node)
 		.returns_to = insn->flow == CODE_CALL ? insn->address + insn->len : 0,
 		.target = insn->target,
 		.slot = insn->slot,
+		.depth = depth_of(s->regs[a->arch->sp]),
 		.may_get = ecap_code_state_passed(s, a->arch) & (uint8_t)~CODE_TAINT_FRAME,
 	};
 	for (uint8_t i = 0; i < ECAP_CODE_N_ARGS; i++)

@@ -287,18 +287,21 @@ static int find_callee(struct search *s, size_t i)
 	return 1;
 }
 
-static int add_return(struct search *s, size_t i, uint64_t address)
+static int add_return(struct search *s, size_t i, const struct ecap_code_call *call)
 {
 	struct ecap_placement_caller *caller = &s->ret->callers[i];
-	struct ecap_placement_place *place;
+	struct ecap_placement_return *to;
 
-	if (!address)
+	if (!call->returns_to)
 		return 1;
 	if (caller->n_returns == ECAP_PLACEMENT_MAX_RETURNS)
 		return give_up(s, "%s calls in too many places", name_of(s, i));
-	place = &caller->returns[caller->n_returns++];
-	place->address = address;
-	if (ecap_image_offset_of(s->img, address, &place->file_off) < 0)
+	to = &caller->returns[caller->n_returns++];
+	to->place.address = call->returns_to;
+	/* x86-64: the call pushes an address, as the one before it did */
+	if (ecap_image_arch(s->img) == ECAP_CODE_X86_64 && call->depth >= 0)
+		to->frame = (uint32_t)call->depth + 8;
+	if (ecap_image_offset_of(s->img, call->returns_to, &to->place.file_off) < 0)
 		return give_up(s, "%s calls at its end", name_of(s, i));
 	return 1;
 }
@@ -323,7 +326,7 @@ static int check_call(struct search *s, size_t i, const struct ecap_code_call *c
 		return give_up(s, "%s calls at 0x%" PRIx64 " with other arguments", name_of(s, i),
 			       call->address);
 	s->n_calls++;
-	return add_return(s, i, call->returns_to);
+	return add_return(s, i, call);
 }
 
 /* Function @i does all its work through the callee. 1: it does; 0: given up. */
@@ -523,7 +526,7 @@ static bool callers_are_sane(const struct ecap_placement *p, const struct ecap_i
 		    (c->via < -1 || c->via >= (int)group->n_functions || c->via == (int)i))
 			return false;
 		for (uint8_t n = 0; n < c->n_returns; n++) {
-			if (!place_is_sane(&c->returns[n], img))
+			if (!place_is_sane(&c->returns[n].place, img))
 				return false;
 		}
 	}

@@ -56,6 +56,16 @@ struct ecap_placement_place {
 	uint8_t kind; /* enum ecap_code_kind of the instruction there */
 };
 
+/* A call of the callee. */
+struct ecap_placement_return {
+	struct ecap_placement_place place; /* where it returns to */
+	/*
+	 * At the callee's entry, the return address of the function that calls it lies so many
+	 * bytes above the stack pointer; 0: not known (where calls keep it in a register).
+	 */
+	uint32_t frame;
+};
+
 /* How one of the public functions comes to the callee. */
 struct ecap_placement_caller {
 	uint8_t present; /* 1: the file defines it; else 0 */
@@ -65,7 +75,7 @@ struct ecap_placement_caller {
 	 */
 	int8_t via;
 	uint8_t n_returns; /* where the callee returns to in it; none if it jumped */
-	struct ecap_placement_place returns[ECAP_PLACEMENT_MAX_RETURNS];
+	struct ecap_placement_return returns[ECAP_PLACEMENT_MAX_RETURNS];
 };
 
 /* No pointers: this comes from another process. */

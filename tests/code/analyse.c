@@ -129,7 +129,7 @@ static void print_callers(const struct ecap_placement *p, const struct ecap_plac
 			(void)printf("null");
 		(void)printf(", \"returns\": [");
 		for (uint8_t n = 0; n < c->n_returns; n++)
-			(void)printf("%s%" PRIu64, n ? ", " : "", c->returns[n].address);
+			(void)printf("%s%" PRIu64, n ? ", " : "", c->returns[n].place.address);
 		(void)printf("]}");
 		sep = ", ";
 	}

@@ -19,6 +19,7 @@ import pytest
 
 from lib import kernel, schema, web
 from lib.ecapture import Ecapture
+from lib.peer import library_of
 from lib.process import Player, as_user
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +123,15 @@ def stranger(player, public_peer):
 
     start.uid = 100000 + os.getpid()
     return start
+
+
+@pytest.fixture
+def private(player, peer, peer_binary, tmp_path):
+    """Start peers with a library of their own, which no other capture on this host has hooked."""
+    folder = tmp_path / "private"
+    folder.mkdir()
+    shutil.copy(library_of(peer("nonblock").pid), folder)
+    return lambda *args: player("/usr/bin/env", f"LD_LIBRARY_PATH={folder}", peer_binary, *args)
 
 
 @pytest.fixture(scope="session")

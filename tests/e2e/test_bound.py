@@ -1,64 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """-p on uprobe multi: the kernel binds the hooks to the processes, no other one meets them."""
 
-import shutil
-import subprocess
-
-import pytest
 
 from lib import kernel
 from lib.capture import assert_same
+from lib.code import is_hooked
 from lib.peer import library_of
 
 MAX_BOUND = 16
-FUNCTION = "SSL_write"
-
-
-def offset_of(library, name):
-    """Where in the file a function begins: the address is the offset in the code of Debian's."""
-    out = subprocess.run(
-        ["nm", "--dynamic", "--defined-only", library], check=True, capture_output=True, text=True
-    ).stdout
-    return next(int(line.split()[0], 16) for line in out.splitlines() if f" {name}@" in line)
-
-
-def code_at(pid, library, offset, count=1):
-    """The bytes of a mapped file as the process executes them."""
-    with open(f"/proc/{pid}/maps", encoding="ascii") as maps:
-        rows = [line.split() for line in maps if line.rstrip().endswith(str(library))]
-    for addresses, mode, start, *_ in rows:
-        first, last = (int(part, 16) for part in addresses.split("-"))
-        where = first + offset - int(start, 16)
-        if "x" in mode and first <= where < last:
-            with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-                memory.seek(where)
-                return memory.read(count)
-    raise AssertionError(f"{library} is not mapped by {pid}")
-
-
-def is_hooked(pid):
-    """Whether the process has a breakpoint where the file has code."""
-    library = library_of(pid)
-    offset = offset_of(library, FUNCTION)
-    with open(library, "rb") as file:
-        file.seek(offset)
-        return file.read(1) != code_at(pid, library, offset)
-
 
 def link_pids(run):
     """The processes to which the uprobe links of a run are bound; 0: to none."""
     owned = kernel.owned_ids(run.pid)
     links = [link for link in kernel.bpftool("link") if ("link", link["id"]) in owned]
-    return {link["pid"] for link in links if link["type"] == "uprobe_multi"}
-
-
-@pytest.fixture
-def private(player, peer, peer_binary, tmp_path):
-    """Start peers with a library of their own, which no other capture on this host has hooked."""
-    folder = tmp_path / "private"
-    folder.mkdir()
-    shutil.copy(library_of(peer("nonblock").pid), folder)
-    return lambda *args: player("/usr/bin/env", f"LD_LIBRARY_PATH={folder}", peer_binary, *args)
+    return {link["pid"] for link in links if "libssl" in link.get("path", "")}
 
 
 def test_bystander_is_not_touched(ecapture, private, rung):

@@ -54,6 +54,8 @@ static const struct {
 	[TLS_WRITE_EX] = { .name = "SSL_write_ex", .dir = DIR_SEND },
 	[TLS_WRITE_EX2] = { .name = "SSL_write_ex2", .dir = DIR_SEND },
 	[TLS_WRITE_EARLY] = { .name = "SSL_write_early_data", .dir = DIR_SEND },
+	[TLS_BIO_READ] = { .name = "BIO_read", .dir = DIR_RECV },
+	[TLS_BIO_WRITE] = { .name = "BIO_write", .dir = DIR_SEND },
 };
 
 _Static_assert(sizeof(fns) / sizeof(fns[0]) == TLS_FN_COUNT, "a function has no name");
@@ -154,6 +156,18 @@ static size_t note_bytes(struct end *end, enum tls_fn fn, const unsigned char *b
 	return known < n ? n - known : 0;
 }
 
+static int call_bio(SSL *ssl, enum tls_fn fn, void *buf, size_t len)
+{
+	BIO *bio = BIO_new(BIO_f_ssl());
+	int n;
+
+	if (!bio || BIO_set_ssl(bio, ssl, BIO_NOCLOSE) != 1)
+		peer_die("no BIO over a handle");
+	n = fn == TLS_BIO_READ ? BIO_read(bio, buf, (int)len) : BIO_write(bio, buf, (int)len);
+	BIO_free(bio);
+	return n;
+}
+
 /* The functions with an out argument, in the terms of the plain ones. */
 static int call_ex(SSL *ssl, enum tls_fn fn, void *buf, size_t len)
 {
@@ -192,6 +206,8 @@ int end_call(struct end *end, enum tls_fn fn, void *buf, size_t len)
 
 	if (fn == TLS_READ || fn == TLS_PEEK || fn == TLS_WRITE)
 		n = call_plain(end->ssl, fn, buf, len);
+	else if (fn == TLS_BIO_READ || fn == TLS_BIO_WRITE)
+		n = call_bio(end->ssl, fn, buf, len);
 	else
 		n = call_ex(end->ssl, fn, buf, len);
 

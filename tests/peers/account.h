@@ -21,6 +21,8 @@ enum tls_fn {
 	TLS_WRITE_EX,
 	TLS_WRITE_EX2,
 	TLS_WRITE_EARLY,
+	TLS_BIO_READ, /* through a BIO_f_ssl() over the handle, which calls no public function */
+	TLS_BIO_WRITE,
 	TLS_FN_COUNT,
 };
 

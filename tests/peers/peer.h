@@ -47,6 +47,9 @@ void peer_reuse(struct tls_context *tls, struct account *acc, const struct peer_
 /* Calls that a longjmp() leaves, several times on one thread, and what is said after them. */
 void peer_longjmp(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
+/* One connection over BIO_f_ssl(), which goes past the public functions. */
+void peer_bio(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
 /* A process and its child, each with a copy of one connection; the child has its own account. */
 void peer_fork(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 

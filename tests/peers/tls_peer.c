@@ -40,6 +40,7 @@ static const struct {
 	{ .name = "reuse", .run = peer_reuse, .count = 10000, .many = true, .no_calls = true },
 	{ .name = "longjmp", .run = peer_longjmp },
 	{ .name = "fork", .run = peer_fork },
+	{ .name = "bio", .run = peer_bio },
 	{ .name = "exec", .run = peer_exec },
 	{ .name = "stream", .run = peer_stream, .no_calls = true },
 	{ .name = "threads", .run = peer_threads, .count = 100, .no_calls = true },

@@ -415,7 +415,7 @@ static void wrong_answers_are_refused(void **state)
 		{ FIELD(callers[0].via), 3 },
 		{ FIELD(callers[0].via), 0xfe },
 		{ FIELD(callers[0].n_returns), ECAP_PLACEMENT_MAX_RETURNS + 1 },
-		{ FIELD(callers[0].returns[0].file_off), 1 },
+		{ FIELD(callers[0].returns[0].place.file_off), 1 },
 		{ FIELD(reason[0]), 27 },
 	};
 #undef FIELD

@@ -16,42 +16,63 @@
 	.dir = (direction), .handle = 1, .buf = 2, .len_from = ECAP_LEN_OUT_SIZE, \
 	.len_arg = (out_arg)
 
+/* Inside, the plain and the _ex function of each do the same thing in one place. */
+enum group {
+	READ = 1,
+	WRITE,
+	PEEK,
+};
+
 static const struct ecap_hook hooks[] = {
 	{
 		.symbol = "SSL_read",
+		.group = READ,
+		.len_arg = 3,
 		.at = ECAP_AT_CALL,
 		.shape = { PLAIN_CALL(ECAP_RECV) },
 		.required = true,
 	},
 	{
 		.symbol = "SSL_write",
+		.group = WRITE,
+		.len_arg = 3,
 		.at = ECAP_AT_CALL,
 		.shape = { PLAIN_CALL(ECAP_SEND) },
 		.required = true,
 	},
 	{
 		.symbol = "SSL_peek",
+		.group = PEEK,
+		.len_arg = 3,
 		.at = ECAP_AT_CALL,
 		.shape = { PLAIN_CALL(ECAP_RECV), .flags = ECAP_ROW_PEEK },
 	},
 	{
 		.symbol = "SSL_read_ex",
+		.group = READ,
+		.len_arg = 3,
 		.at = ECAP_AT_CALL,
 		.shape = { EX_CALL(ECAP_RECV, 4) },
 	},
 	{
 		.symbol = "SSL_write_ex",
+		.group = WRITE,
+		.len_arg = 3,
 		.at = ECAP_AT_CALL,
 		.shape = { EX_CALL(ECAP_SEND, 4) },
 	},
 	{
 		.symbol = "SSL_peek_ex",
+		.group = PEEK,
+		.len_arg = 3,
 		.at = ECAP_AT_CALL,
 		.shape = { EX_CALL(ECAP_RECV, 4), .flags = ECAP_ROW_PEEK },
 	},
 	{
 		/* 3.3; SSL_write_ex jumps to it there */
 		.symbol = "SSL_write_ex2",
+		.group = WRITE,
+		.len_arg = 3,
 		.at = ECAP_AT_CALL,
 		.shape = { EX_CALL(ECAP_SEND, 5) },
 	},
@@ -65,6 +86,21 @@ static const struct ecap_hook hooks[] = {
 		.symbol = "SSL_write_early_data",
 		.at = ECAP_AT_CALL,
 		.shape = { EX_CALL(ECAP_SEND, 4) },
+	},
+	{
+		.group = READ,
+		.at = ECAP_AT_INNER,
+		.shape = { .dir = ECAP_RECV },
+	},
+	{
+		.group = WRITE,
+		.at = ECAP_AT_INNER,
+		.shape = { .dir = ECAP_SEND },
+	},
+	{
+		.group = PEEK,
+		.at = ECAP_AT_INNER,
+		.shape = { .dir = ECAP_RECV, .flags = ECAP_ROW_PEEK },
 	},
 	{
 		.symbol = "SSL_up_ref",
@@ -85,6 +121,9 @@ static const struct ecap_hook hooks[] = {
 	},
 };
 
+/* Called where an argument is refused, with the refused one still in its register. */
+static const char *const no_args[] = { "ERR_new", NULL };
+
 static bool recognise(struct ecap_image *img)
 {
 	return ecap_image_defines(img, "SSL_read") && ecap_image_defines(img, "SSL_write");
@@ -97,4 +136,5 @@ const struct ecap_probe_desc ecap_probe_openssl = {
 	.recognise = recognise,
 	.hooks = hooks,
 	.n_hooks = ECAP_ARRAY_SIZE(hooks),
+	.no_args = no_args,
 };

@@ -11,6 +11,8 @@ from lib import schema
 
 KEEP = 1 << 20  # bytes of each stream that stay in memory, for tests that look at them
 DIRS = ("send", "recv")
+# Since 3.3 the one only jumps to the other; a hook inside the library meets the latter only.
+JUMPS_TO = {"SSL_write_ex": "SSL_write_ex2"}
 NOTHING = (0, hashlib.sha256().hexdigest())
 
 
@@ -217,7 +219,8 @@ def assert_calls(chunks, calls, where):
         while seen < call["new"]:
             chunk = next(left, None)
             assert chunk, f"{where}: nothing of {call}"
-            assert (chunk.fn, chunk.total) == (call["fn"], call["ret"]), f"{where}: {chunk}, {call}"
+            fns = {call["fn"], JUMPS_TO.get(call["fn"])}
+            assert chunk.fn in fns and chunk.total == call["ret"], f"{where}: {chunk}, {call}"
             seen += chunk.length
         assert seen == call["new"], f"{where}: {seen} bytes of {call}"
     assert next(left, None) is None, f"{where}: more chunks than calls"

@@ -79,11 +79,19 @@ def assert_nothing_left(before):
     wait.until(clean, GONE_WITHIN_S, "nothing new is left in the kernel")
 
 
+def link_of(fd):
+    """What a descriptor is of; None: it was closed meanwhile."""
+    try:
+        return os.readlink(fd)
+    except OSError:
+        return None
+
+
 def attachments(pid):
     """How the process pid has attached uprobes: the types of its links, and its perf events."""
     owned = owned_ids(pid)
     types = {link["type"] for link in bpftool("link") if ("link", link["id"]) in owned}
-    fds = (os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
+    fds = (link_of(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
     # Before Linux 5.15 a program on a perf event is no link, only the event is there to see.
     if "anon_inode:[perf_event]" in fds:
         types.add(LINK_TYPE["perf"])

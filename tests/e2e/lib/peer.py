@@ -28,7 +28,10 @@ def check_functions(capture, report):
     """After the scenario "every": all functions that its library has were seen."""
     ex2 = {"SSL_write_ex2"} if report["write_ex2"] else set()
     conns = capture.of(report["pid"])
-    assert set().union(*(conn.send.fns for conn in conns)) == FNS["send"] | ex2
+    send = set().union(*(conn.send.fns for conn in conns))
+    # Inside the library a function that only jumps to another one leaves no trace.
+    assert send in (FNS["send"] | ex2, FNS["send"] - {"SSL_write_ex"} | ex2)
+    assert ex2 or send == FNS["send"]
     assert set().union(*(conn.recv.fns for conn in conns)) == FNS["recv"]
 
 
