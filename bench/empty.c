@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * empty LIBRARY FUNCTION...: attaches an empty entry and return hook to each function, the way
- * ecapture attaches its own (one uprobe multi link for each side), prints "ready PID" and holds
- * them until its standard input ends.
+ * empty LIBRARY FUNCTION...
+ * empty LIBRARY --inside: attaches an empty entry and return hook to each function, or to the
+ * functions inside the library that ecapture would hook, the way it attaches its own (one uprobe
+ * multi link for each side), prints "ready PID" and holds them until its standard input ends.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
 
 #include "base/cleanup.h"
 #include "empty.skel.h"
+#include "engine/target.h"
 #include "target/image.h"
 
 #define MAX_FUNCTIONS 16
@@ -32,6 +35,22 @@ static int resolve(const char *path, char **names, size_t n, unsigned long *ret_
 			ret_offsets[i] = fn.file_off;
 	}
 	return r;
+}
+
+/* The last place is the one after a mark for branches, if there is one. */
+static int resolve_inside(const char *path, unsigned long *ret_offsets, size_t *ret_n)
+{
+	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
+	ecap_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : ecap_target_resolve(fd, path, ECAP_PLACE_AUTO, &t);
+
+	if (r < 0 || !t)
+		return r;
+	(void)ecap_take_fd(fd);
+	for (size_t i = 0; i < t->n_inners; i++)
+		ret_offsets[i] = t->inners[i].places[t->inners[i].n_places - 1].file_off;
+	*ret_n = t->n_inners;
+	return t->n_inners ? 0 : -ENOENT;
 }
 
 static int attach(struct empty_bpf *skel, const char *path, const unsigned long *offsets, size_t n)
@@ -55,10 +74,13 @@ int main(int argc, char **argv)
 	int r;
 
 	if (!n || n > MAX_FUNCTIONS) {
-		(void)fprintf(stderr, "usage: empty LIBRARY FUNCTION...\n");
+		(void)fprintf(stderr, "usage: empty LIBRARY FUNCTION... | --inside\n");
 		return 2;
 	}
-	r = resolve(argv[1], argv + 2, n, offsets);
+	if (strcmp(argv[2], "--inside") == 0)
+		r = resolve_inside(argv[1], offsets, &n);
+	else
+		r = resolve(argv[1], argv + 2, n, offsets);
 	skel = r ? NULL : empty_bpf__open_and_load();
 	if (!r)
 		r = skel ? attach(skel, argv[1], offsets, n) : -errno;

@@ -13,6 +13,12 @@ from harness.run import Caller, Run
 from lib.process import Player
 
 
+# What may be hooked: nothing; an empty pair on the public functions that are asked for, or on those
+# inside the library; what ecapture hooks with --placement=public, and with =auto, its default.
+VARIANTS = ("none", "empty", "inside", "public", "auto")
+OURS = ("public", "auto")
+
+
 class Skip(Exception):
     """This part can not run here; the text says why."""
 
@@ -87,15 +93,21 @@ class Lab:
     @contextmanager
     def bare(self):
         """A context without hooks. Who looks for libraries on this machine may have found ours."""
-        with self.caller() as caller:
-            if any(caller.round(fn, 1, 0, 1).hooked for fn in ("read", "write")):
-                raise Skip("another program has hooked the bench's own libssl: end it")
+        if self.is_hooked("read", "write"):
+            raise Skip("another program has hooked the bench's own libssl: end it")
         yield
 
     def hooks(self, variant, *functions):
-        """A context in which our libssl has: no hooks, an empty pair on each function, or ours."""
+        """A context in which our libssl has the hooks of a variant (VARIANTS)."""
         if variant == "none":
             return self.bare()
         if variant == "empty":
             return self.player(Player, "empty", self.libssl, *functions)
-        return self.ecapture()
+        if variant == "inside":
+            return self.player(Player, "empty", self.libssl, "--inside")
+        return self.ecapture("--placement", variant)
+
+    def is_hooked(self, *functions):
+        """Whether the public functions ("read", "write") have hooks, as a fresh process sees it."""
+        with self.caller() as caller:
+            return any(caller.round(fn, 1, 0, 1).hooked for fn in functions)

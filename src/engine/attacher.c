@@ -42,7 +42,8 @@ struct ecap_attacher {
 	struct ecap_finder finder;
 	struct binding *bindings;
 	size_t n_bindings;
-	size_t n_attached; /* targets */
+	struct ecap_target *attached[ECAP_MAX_TARGETS]; /* borrowed from the finder */
+	size_t n_attached;
 	struct ecap_buf summary;
 
 	pthread_mutex_t lock; /* for what follows */
@@ -227,9 +228,10 @@ static int hook_target(struct ecap_attacher *a, const struct ecap_target *t)
 	return result;
 }
 
-static void describe(struct ecap_attacher *a, const struct ecap_target *t)
+static void note_attached(struct ecap_attacher *a, struct ecap_target *t)
 {
-	if (a->n_attached++ >= MAX_NAMED)
+	a->attached[a->n_attached++] = t;
+	if (a->n_attached > MAX_NAMED)
 		return;
 	ecap_buf_printf(&a->summary, "%s%s (%s", a->n_attached > 1 ? ", " : "", t->path,
 			t->probe->name);
@@ -261,7 +263,7 @@ static int hook_all(struct ecap_attacher *a)
 			return ecap_err_r(r, "the processes that -p names have ended");
 		if (r < 0)
 			continue;
-		describe(a, f->targets[i]);
+		note_attached(a, f->targets[i]);
 		ecap_debug("%s: %s, %zu hooks", f->targets[i]->path, f->targets[i]->probe->name,
 			   f->targets[i]->n_places);
 	}
@@ -499,6 +501,12 @@ void ecap_attacher_rebind(struct ecap_attacher *a, uint32_t pid)
 		a->moved[a->n_moved++] = pid;
 	(void)pthread_cond_signal(&a->wake);
 	(void)pthread_mutex_unlock(&a->lock);
+}
+
+size_t ecap_attacher_get_targets(struct ecap_attacher *a, struct ecap_target *const **ret)
+{
+	*ret = a->attached;
+	return a->n_attached;
 }
 
 const char *ecap_attacher_get_summary(struct ecap_attacher *a)

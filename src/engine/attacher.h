@@ -60,6 +60,8 @@ void ecap_attacher_settle(struct ecap_attacher *a);
  */
 void ecap_attacher_rebind(struct ecap_attacher *a, uint32_t pid);
 
+/* The files that were hooked, from ECAP_ATTACHER_READY on. Returns how many. Borrowed. */
+size_t ecap_attacher_get_targets(struct ecap_attacher *a, struct ecap_target *const **ret);
 /*
  * Names of the hooked files with their stacks, "PATH (NAME), PATH (NAME)". Borrowed; valid
  * once the state is ECAP_ATTACHER_READY.

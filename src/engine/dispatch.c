@@ -429,16 +429,30 @@ void ecap_dispatch_end(struct ecap_dispatch *d)
 	ecap_outputs_end(d->outputs, &end);
 }
 
-void ecap_dispatch_stats_event(struct ecap_dispatch *d, const struct ecap_out_stats *stats)
+/* An event of ours, not of a process. */
+static struct ecap_out_event own_event(const struct ecap_dispatch *d, enum ecap_out_type type)
 {
-	const struct ecap_out_event ev = {
-		.type = ECAP_OUT_STATS,
+	return (struct ecap_out_event){
+		.type = type,
 		.ts_ns = ecap_clock_now(),
 		.host = d->host,
 		.dir = ECAP_OUT_DIR_UNKNOWN,
-		.stats = stats,
 	};
+}
 
+void ecap_dispatch_target_event(struct ecap_dispatch *d, const struct ecap_out_target *target)
+{
+	struct ecap_out_event ev = own_event(d, ECAP_OUT_TARGET);
+
+	ev.target = *target;
+	ecap_outputs_put(d->outputs, &ev);
+}
+
+void ecap_dispatch_stats_event(struct ecap_dispatch *d, const struct ecap_out_stats *stats)
+{
+	struct ecap_out_event ev = own_event(d, ECAP_OUT_STATS);
+
+	ev.stats = stats;
 	ecap_outputs_put(d->outputs, &ev);
 }
 

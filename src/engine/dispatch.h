@@ -9,6 +9,7 @@
 
 struct ecap_kernel;
 struct ecap_out_stats;
+struct ecap_out_target;
 struct ecap_outputs;
 
 /* From records to outputs: checks each record, keeps the flow, formats events. */
@@ -41,6 +42,8 @@ void ecap_dispatch_record(void *arg, const void *data, size_t size);
 /* End the processes for which @ends returns true; it is called once for each. */
 void ecap_dispatch_end_processes(struct ecap_dispatch *d,
 				 bool (*ends)(void *arg, uint64_t incarnation), void *arg);
+/* Say that a file was hooked. */
+void ecap_dispatch_target_event(struct ecap_dispatch *d, const struct ecap_out_target *target);
 /* Emit the counters as an event. */
 void ecap_dispatch_stats_event(struct ecap_dispatch *d, const struct ecap_out_stats *stats);
 /* Nothing more comes: report what is missing at the end of each stream. */

@@ -138,6 +138,26 @@ static void emit_stats(struct engine *e, bool is_final)
 	ecap_dispatch_stats_event(e->dispatch, &stats.out);
 }
 
+static void emit_targets(struct engine *e)
+{
+	struct ecap_target *const *targets;
+	size_t n = ecap_attacher_get_targets(e->attacher, &targets);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ecap_out_target target = {
+			.path = targets[i]->path,
+			.lib = targets[i]->probe->name,
+			.attach = ecap_rung_name(ecap_kernel_get_rung(e->kernel)),
+			.is_inside = targets[i]->n_inners,
+			.is_stepped = targets[i]->is_stepped,
+			.n_hooks = targets[i]->n_places,
+			.n_aliases = targets[i]->n_aliases,
+		};
+
+		ecap_dispatch_target_event(e->dispatch, &target);
+	}
+}
+
 static int begin_capture(struct engine *e)
 {
 	const char *targets = ecap_attacher_get_summary(e->attacher);
@@ -152,6 +172,8 @@ static int begin_capture(struct engine *e)
 	}
 	e->phase = PHASE_CAPTURING;
 	e->captured = true;
+	if (!e->opts->dry_run)
+		emit_targets(e);
 	ecap_kernel_set_active(e->kernel, !e->opts->dry_run);
 	if (e->opts->dry_run)
 		ecap_info("capturing nothing (dry run); would hook %s, %s", targets, rung);

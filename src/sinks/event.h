@@ -15,6 +15,7 @@ enum ecap_out_type {
 	ECAP_OUT_DATA,
 	ECAP_OUT_LOSS,
 	ECAP_OUT_STATS,
+	ECAP_OUT_TARGET,
 	ECAP_OUT_TYPE_COUNT,
 };
 
@@ -94,6 +95,17 @@ struct ecap_out_stats {
 	size_t n_outputs;
 };
 
+/* A file that was hooked. */
+struct ecap_out_target {
+	const char *path; /* as found; it may lie in another mount namespace */
+	const char *lib;
+	const char *attach; /* the kernel's way: "multi" */
+	bool is_inside;	 /* hooked inside the library where that can be, not at public functions */
+	bool is_stepped; /* inside, where the kernel single-steps all the same */
+	uint64_t n_hooks;
+	uint64_t n_aliases; /* other files that are the same one below an overlay */
+};
+
 struct ecap_out_event {
 	enum ecap_out_type type;
 	uint64_t ts_ns; /* since 1970-01-01 UTC */
@@ -106,5 +118,6 @@ struct ecap_out_event {
 		struct ecap_out_data data;
 		struct ecap_out_loss loss;
 		const struct ecap_out_stats *stats;
+		struct ecap_out_target target;
 	};
 };

@@ -34,12 +34,19 @@ static void put_known(struct ecap_json *w, const char *key, uint64_t value, bool
 		ecap_json_null(w);
 }
 
+static void put_bool(struct ecap_json *w, const char *key, bool value)
+{
+	ecap_json_key(w, key);
+	ecap_json_bool(w, value);
+}
+
 static void put_common(struct ecap_json *w, const struct ecap_out_event *ev)
 {
 	static const char *const types[] = {
 		[ECAP_OUT_DATA] = "data",
 		[ECAP_OUT_LOSS] = "loss",
 		[ECAP_OUT_STATS] = "stats",
+		[ECAP_OUT_TARGET] = "target",
 	};
 	static const struct ecap_out_process unknown = { 0 };
 	const struct ecap_out_process *process = ev->process ? ev->process : &unknown;
@@ -152,8 +159,7 @@ static void put_outputs(struct ecap_json *w, const struct ecap_out_stats *stats)
 
 static void put_stats(struct ecap_json *w, const struct ecap_out_stats *stats)
 {
-	ecap_json_key(w, "final");
-	ecap_json_bool(w, stats->is_final);
+	put_bool(w, "final", stats->is_final);
 	ecap_json_key(w, "seen");
 	ecap_json_begin_object(w);
 	put_u64(w, "bytes", stats->bytes);
@@ -168,6 +174,21 @@ static void put_stats(struct ecap_json *w, const struct ecap_out_stats *stats)
 	put_u64(w, "missed", stats->missed_records);
 	ecap_json_end_object(w);
 	put_outputs(w, stats);
+}
+
+static void put_target(struct ecap_json *w, const struct ecap_out_target *target)
+{
+	put_string(w, "path", target->path);
+	put_string(w, "lib", target->lib);
+	put_string(w, "attach", target->attach);
+	put_string(w, "placement", target->is_inside ? "inside" : "public");
+	ecap_json_key(w, "single_stepped");
+	if (target->is_inside)
+		ecap_json_bool(w, target->is_stepped);
+	else
+		ecap_json_null(w); /* nobody looked */
+	put_u64(w, "hooks", target->n_hooks);
+	put_u64(w, "aliases", target->n_aliases);
 }
 
 static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
@@ -188,6 +209,9 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 		break;
 	case ECAP_OUT_STATS:
 		put_stats(&w, ev->stats);
+		break;
+	case ECAP_OUT_TARGET:
+		put_target(&w, &ev->target);
 		break;
 	case ECAP_OUT_TYPE_COUNT:
 		break;

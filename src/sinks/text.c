@@ -189,7 +189,7 @@ static void put_loss(struct ecap_buf *out, const struct ecap_out_event *ev)
 	ecap_buf_putc(out, '\n');
 }
 
-/* One line; at the end of a run the summary on standard error says it at length. */
+/* One line. */
 static void put_stats(struct ecap_buf *out, const struct ecap_out_stats *stats)
 {
 	uint64_t bytes = 0, calls = 0;
@@ -214,7 +214,8 @@ static void put_stats(struct ecap_buf *out, const struct ecap_out_stats *stats)
 static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
 		  struct ecap_buf *out)
 {
-	if (ev->type == ECAP_OUT_STATS && ev->stats->is_final)
+	/* the start line and the summary on standard error say these */
+	if (ev->type == ECAP_OUT_TARGET || (ev->type == ECAP_OUT_STATS && ev->stats->is_final))
 		return 0;
 	put_origin(out, ev);
 	switch (ev->type) {
@@ -227,6 +228,7 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 	case ECAP_OUT_STATS:
 		put_stats(out, ev->stats);
 		break;
+	case ECAP_OUT_TARGET:
 	case ECAP_OUT_TYPE_COUNT:
 		break;
 	}

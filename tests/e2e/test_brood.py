@@ -25,7 +25,7 @@ def assert_heard(path, count, times):
     conns = set()
     with open(path, "rb") as lines:
         for event in map(json.loads, lines):
-            if event["type"] == "stats":
+            if event["type"] in ("stats", "target"):
                 continue
             assert event["type"] == "data" and event["off"] == 0, event
             said[event["dir"]][event["text"]] += 1

@@ -30,9 +30,13 @@ def start(ecapture, actor, placement, rung, *options):
 @pytest.mark.parametrize("scenario", ["every", "partial", "nested", "longjmp", "reuse"])
 def test_both_show_the_same(ecapture, private, rung, placement, scenario):
     actor = private(scenario, *(["--count", 500] if scenario == "reuse" else []))
-    run, _ = start(ecapture, actor, placement, rung)
+    library = library_of(actor.pid)
+    run, inside = start(ecapture, actor, placement, rung)
     report = actor.play(120)
     capture = run.finish()
+    (target,) = capture.targets
+    assert (target["path"], target["attach"]) == (str(library), rung)
+    assert target["placement"] == ("inside" if inside else "public")
     assert_same(capture, report)
     if scenario != "reuse":
         check(capture, report)

@@ -158,6 +158,39 @@ static const struct {
 			"\"reason\":null}\n",
 	},
 	{
+		.what = "a hooked file",
+		.ev = {
+			.type = ECAP_OUT_TARGET,
+			.ts_ns = TS_NS,
+			.dir = ECAP_OUT_DIR_UNKNOWN,
+			.target = {
+				.path = "/a",
+				.lib = "l",
+				.attach = "multi",
+				.is_inside = true,
+				.n_hooks = 9,
+				.n_aliases = 2,
+			},
+		},
+		.want = HEAD("target") NOBODY
+			"\"path\":\"/a\",\"lib\":\"l\",\"attach\":\"multi\","
+			"\"placement\":\"inside\",\"single_stepped\":false,"
+			"\"hooks\":9,\"aliases\":2}\n",
+	},
+	{
+		.what = "a file that was hooked at public functions",
+		.ev = {
+			.type = ECAP_OUT_TARGET,
+			.ts_ns = TS_NS,
+			.dir = ECAP_OUT_DIR_UNKNOWN,
+			.target = { .path = "/a", .lib = "l", .attach = "perf", .n_hooks = 11 },
+		},
+		.want = HEAD("target") NOBODY
+			"\"path\":\"/a\",\"lib\":\"l\",\"attach\":\"perf\","
+			"\"placement\":\"public\",\"single_stepped\":null,"
+			"\"hooks\":11,\"aliases\":0}\n",
+	},
+	{
 		.what = "all counters",
 		.ev = {
 			.type = ECAP_OUT_STATS,

@@ -84,6 +84,7 @@ class Capture:
         self.connections = {}
         self.losses = []
         self.stats = []
+        self.targets = []
         self.n_events = 0
         self._validator = validator
         self._own_pid = own_pid
@@ -105,6 +106,9 @@ class Capture:
         self._validator.check(event)
         if event["type"] == "stats":
             self.stats.append(event)
+            return
+        if event["type"] == "target":
+            self.targets.append(event)
             return
         self.n_events += 1
         assert event["pid"] != self._own_pid, f"captured itself: {schema.shown(event)}"
