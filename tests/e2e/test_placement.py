@@ -11,7 +11,11 @@ from lib.capture import assert_same
 from lib.code import is_hooked
 from lib.peer import check, library_of
 
-PLACEMENTS = pytest.mark.parametrize("placement", ["auto", "public"])
+# On perf, which has no cookies, both are the same.
+PLACEMENTS = pytest.mark.parametrize(
+    "rung, placement",
+    [("multi", "auto"), ("multi", "public"), ("perf-cookie", "auto"), ("perf", "auto")],
+)
 INSIDE = "(openssl, hooked inside)"
 PUBLIC = ("SSL_read", "SSL_read_ex", "SSL_write", "SSL_write_ex")
 

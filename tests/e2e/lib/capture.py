@@ -85,7 +85,8 @@ class Capture:
         self.losses = []
         self.stats = []
         self.targets = []
-        self.n_events = 0
+        self.n_events = 0  # of programs
+        self.n_lines = 0  # with those of ecapture itself
         self._validator = validator
         self._own_pid = own_pid
 
@@ -104,6 +105,7 @@ class Capture:
 
     def _add(self, event):
         self._validator.check(event)
+        self.n_lines += 1
         if event["type"] == "stats":
             self.stats.append(event)
             return
