@@ -118,7 +118,7 @@ struct ecap_call {
 	__u8 dir;
 	__u8 kind;	   /* ECAP_CALL_* */
 	__u8 is_jumped_to; /* shown_row is that of a function that only jumped here */
-	__u8 pad;
+	__u8 is_public;	   /* of an inner function: called by a public one */
 };
 
 /*

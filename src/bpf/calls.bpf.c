@@ -58,12 +58,6 @@ static __always_inline int is_in_state(const struct ecap_check *check, __u32 sta
 	return check && *(const volatile __u32 *)&check->state == state;
 }
 
-/* The inner function does not show what the public ones do. */
-static __always_inline int is_refuted(const struct ecap_check *check, __u32 row)
-{
-	return is_inner(row) && is_in_state(check, ECAP_CHECK_FAILED);
-}
-
 static __always_inline __u8 call_kind(const struct ecap_check *check, __u32 row)
 {
 	if (is_inner(row))
@@ -304,7 +298,7 @@ int call_entry(struct pt_regs *ctx)
 	__u32 row_no = ECAP_COOKIE_ROW(cookie);
 	struct ecap_check *check = check_of(cookie);
 
-	if (!set || is_refuted(check, row_no) || !ecap_task_wanted(set, &task))
+	if (!set || !ecap_task_wanted(set, &task))
 		return 0;
 	row = bpf_map_lookup_elem(&ecap_rows, &row_no);
 	if (!row)
@@ -327,6 +321,7 @@ int call_entry(struct pt_regs *ctx)
 	slot->dir = row->dir;
 	slot->kind = call_kind(check, row_no);
 	slot->shown_row = shown_row(ctx, thread, slot, row);
+	slot->is_public = slot->shown_row != slot->row;
 	return 0;
 }
 
@@ -502,7 +497,7 @@ static __always_inline void tell_public(struct ecap_thread *thread, const struct
 
 	for (__u32 i = 0; i < ECAP_MAX_NESTED && i < thread->n_slots; i++) {
 		c = &thread->calls[i];
-		if (c->kind == ECAP_CALL_CHECKED && c->sp > inner->sp &&
+		if (c->kind == ECAP_CALL_CHECKED && c->sp >= inner->sp &&
 		    c->handle == inner->handle && c->buf == inner->buf && c->dir == inner->dir)
 			c->inner_len = len;
 	}
@@ -515,7 +510,7 @@ static __always_inline void tell_public(struct ecap_thread *thread, const struct
 static __always_inline int is_served(struct ecap_check *check, const struct ecap_call *call,
 				     __u64 len)
 {
-	if (is_in_state(check, ECAP_CHECK_PROVEN))
+	if (is_in_state(check, ECAP_CHECK_PROVEN) && !*(volatile __u32 *)&check->disagreed)
 		return 1;
 	if (!len || len == ECAP_BYTES_UNKNOWN)
 		return 0;
@@ -531,6 +526,20 @@ static __always_inline int is_served(struct ecap_check *check, const struct ecap
 	return 0;
 }
 
+/*
+ * Whether another hook shows what @call did. Where the inner function did not show what the public
+ * ones do, these do; but what calls it from elsewhere has no other hook.
+ */
+static __always_inline int is_shown_elsewhere(struct ecap_check *check, struct ecap_thread *thread,
+					      const struct ecap_call *call, __u64 len)
+{
+	if (call->kind == ECAP_CALL_INNER) {
+		tell_public(thread, call, len);
+		return call->is_public && is_in_state(check, ECAP_CHECK_FAILED);
+	}
+	return call->kind == ECAP_CALL_CHECKED && check && is_served(check, call, len);
+}
+
 /* Everything of a return but the chunks. 1: @e is ready to be sent. */
 static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 {
@@ -543,7 +552,7 @@ static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 	struct ecap_row *row;
 
 	e->set = ecap_settings_get();
-	if (!e->set || is_refuted(check, row_no) || !ecap_task_wanted(e->set, &e->task))
+	if (!e->set || !ecap_task_wanted(e->set, &e->task))
 		return 0;
 	row = bpf_map_lookup_elem(&ecap_rows, &row_no);
 	if (!row)
@@ -551,8 +560,8 @@ static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 	thread = bpf_map_lookup_elem(&ecap_threads, &e->task.id);
 	slot = thread ? slot_find(thread, sp, row->own) : NULL;
 	if (!slot) {
-		/* of a public function's two hooks one goes first: the inner one shows it all */
-		if (!is_inner(row_no) && is_in_state(check, ECAP_CHECK_PROVEN))
+		/* the inner function shows these bytes, or tells of their loss */
+		if (!is_inner(row_no) && check && !is_in_state(check, ECAP_CHECK_FAILED))
 			return 0;
 		return_without_entry(ctx, e->set, thread, &e->task, row, row->own);
 		return 0;
@@ -560,9 +569,7 @@ static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 	call = *slot;
 	slot->sp = 0;
 	len = transferred(ctx, row, call.aux);
-	if (call.kind == ECAP_CALL_INNER)
-		tell_public(thread, &call, len);
-	if (call.kind == ECAP_CALL_CHECKED && check && is_served(check, &call, len))
+	if (is_shown_elsewhere(check, thread, &call, len))
 		return 0;
 	if (!len && !call.covered)
 		return 0;

@@ -244,6 +244,36 @@ static void note_attached(struct ecap_attacher *a, struct ecap_target *t)
 	ecap_buf_putc(&a->summary, ')');
 }
 
+/* Forget the inner functions: the public ones are hooked, as if nobody had looked. */
+static void drop_inners(struct ecap_target *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_places; i++) {
+		t->places[i].check = 0;
+		if (!t->places[i].is_inner)
+			t->places[n++] = t->places[i];
+	}
+	t->n_places = n;
+	t->n_inners = 0;
+}
+
+/* Hook inside where that can be; the kernel may refuse a place there that it takes elsewhere. */
+static int hook_best(struct ecap_attacher *a, struct ecap_target *t)
+{
+	int r;
+
+	add_inners(a, t);
+	if (!t->n_inners)
+		return hook_target(a, t);
+	r = hook_target(a, t);
+	if (r >= 0 || r == -ESRCH)
+		return r;
+	ecap_info("%s: trying the public functions only", t->path);
+	drop_inners(t);
+	return hook_target(a, t);
+}
+
 /* Hook every target that can be hooked. < 0: not one could. */
 static int hook_all(struct ecap_attacher *a)
 {
@@ -257,8 +287,7 @@ static int hook_all(struct ecap_attacher *a)
 	if (!a->bindings)
 		return -ENOMEM;
 	for (size_t i = 0; i < f->n_targets && !end_asked(a); i++) {
-		add_inners(a, f->targets[i]);
-		r = hook_target(a, f->targets[i]);
+		r = hook_best(a, f->targets[i]);
 		if (r == -ESRCH)
 			return ecap_err_r(r, "the processes that -p names have ended");
 		if (r < 0)
@@ -285,7 +314,7 @@ static int hook_all(struct ecap_attacher *a)
  */
 static void rebind(struct ecap_attacher *a, uint32_t pid)
 {
-	size_t n = a->n_bindings;
+	size_t n = a->n_bindings, n_bound = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct binding *b = &a->bindings[i];
@@ -294,10 +323,27 @@ static void rebind(struct ecap_attacher *a, uint32_t pid)
 			continue;
 		ecap_attachment_free(b->links);
 		b->links = a->bindings[--a->n_bindings].links;
+		n_bound++;
 	}
-	ecap_warn("process %u became another program by an exec that was not its first thread's: "
-		  "hooked anew; what it may have said before that was not seen",
-		  pid);
+	if (n_bound) /* else links are not bound to processes, or it has ended */
+		ecap_warn("process %u became another program by an exec that was not its first "
+			  "thread's: hooked anew; what it may have said before that was not seen",
+			  pid);
+}
+
+/* Say once that a check failed, which may stand for several processes and groups of a target. */
+static void tell_failed(struct ecap_attacher *a, const struct ecap_target *t)
+{
+	for (size_t i = 0; i < a->n_bindings; i++) {
+		struct binding *b = &a->bindings[i];
+
+		if (b->target == t && b->check &&
+		    ecap_kernel_get_check(a->kernel, b->check) == ECAP_CHECK_FAILED)
+			b->check = 0;
+	}
+	ecap_warn("%s: an inner function did not show what the public ones did, so these are used; "
+		  "--placement=public does so from the start",
+		  t->path);
 }
 
 /*
@@ -315,12 +361,8 @@ static void settle(struct ecap_attacher *a, bool at_end)
 		state = ecap_kernel_get_check(a->kernel, b->check);
 		if (state == ECAP_CHECK_PROVEN && !at_end)
 			ecap_attachment_freep(&b->links);
-		if (state != ECAP_CHECK_FAILED)
-			continue;
-		ecap_warn("%s: an inner function did not show what the public ones did, so these "
-			  "are used; --placement=public does so from the start",
-			  b->target->path);
-		b->check = 0; /* said once */
+		else if (state == ECAP_CHECK_FAILED)
+			tell_failed(a, b->target);
 	}
 }
 
@@ -495,9 +537,13 @@ void ecap_attacher_settle(struct ecap_attacher *a)
 
 void ecap_attacher_rebind(struct ecap_attacher *a, uint32_t pid)
 {
+	bool is_named = false;
+
 	(void)pthread_mutex_lock(&a->lock);
-	/* as many as can be bound, so a full list names it already */
-	if (a->n_moved < ECAP_MAX_BOUND)
+	for (size_t i = 0; i < a->n_moved; i++)
+		is_named |= a->moved[i] == pid;
+	/* as many as can be bound */
+	if (!is_named && a->n_moved < ECAP_MAX_BOUND)
 		a->moved[a->n_moved++] = pid;
 	(void)pthread_cond_signal(&a->wake);
 	(void)pthread_mutex_unlock(&a->lock);

@@ -387,6 +387,13 @@ void ecap_dispatch_record(void *arg, const void *data, size_t size)
 	}
 }
 
+/* Losses of which each has an event of its own; those in a stream can share one. */
+static bool is_told_by_call(unsigned int reason)
+{
+	return reason != ECAP_LOSS_RING_FULL && reason != ECAP_LOSS_PAGE_FAULT &&
+	       reason != ECAP_LOSS_CALL_TOO_LARGE;
+}
+
 /* Losses that no record could tell of, because the records of their ends were lost, too. */
 static void emit_untold(struct ecap_dispatch *d, struct ecap_out_event ev)
 {
@@ -400,14 +407,15 @@ static void emit_untold(struct ecap_dispatch *d, struct ecap_out_event ev)
 		uint64_t bytes = counters[ECAP_CTR_LOST_BYTES + reason];
 		uint64_t calls = counters[ECAP_CTR_LOST_CALLS + reason];
 
-		if (bytes <= d->told_bytes[reason])
-			continue;
+		bytes -= bytes > d->told_bytes[reason] ? d->told_bytes[reason] : bytes;
 		calls -= calls > d->told_calls[reason] ? d->told_calls[reason] : calls;
+		if (!bytes && !(calls && is_told_by_call(reason)))
+			continue;
 		ev.loss = (struct ecap_out_loss){
 			.reason = ecap_loss_name(reason),
-			.bytes = bytes - d->told_bytes[reason],
+			.bytes = bytes,
 			.calls = calls,
-			.has_bytes = true,
+			.has_bytes = bytes > 0,
 		};
 		ecap_outputs_put(d->outputs, &ev);
 	}

@@ -298,8 +298,8 @@ static void on_sweep(struct engine *e)
 	r = ecap_sweep(e->kernel, e->ring, e->dispatch);
 	ecap_attacher_settle(e->attacher);
 	flush_outputs(e);
-	if (r < 0)
-		stop(e, ecap_err_r(r, "cannot clear the kernel's tables"));
+	if (r < 0) /* it is tried again; meanwhile a full table refuses, and is counted */
+		ecap_debug("the kernel's tables were not cleared: error %d", -r);
 }
 
 static void on_stats(struct engine *e)
@@ -316,7 +316,7 @@ static void on_moved(void *arg, uint32_t pid)
 {
 	struct engine *e = arg;
 
-	if (e->phase == PHASE_CAPTURING)
+	if (e->phase <= PHASE_CAPTURING)
 		ecap_attacher_rebind(e->attacher, pid);
 }
 
@@ -413,6 +413,8 @@ static int open_descriptors(struct engine *e)
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of its write */
+	(void)signal(SIGCHLD,
+		     SIG_DFL); /* some parents leave it ignored: then no child is awaited */
 
 	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	e->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -585,7 +587,7 @@ int ecap_engine_run(const struct ecap_engine_opts *opts)
 	if (r < 0)
 		return r;
 	r = loop(&e);
-	if (e.captured)
+	if (e.captured && !opts->dry_run)
 		log_summary(&e);
 	return r;
 }

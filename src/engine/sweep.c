@@ -93,8 +93,8 @@ static bool note(void *arg, uint64_t incarnation)
 {
 	struct sweep *s = arg;
 
-	if (ecap_hash_find(s->seen, &incarnation))
-		return false;
+	if (!incarnation || ecap_hash_find(s->seen, &incarnation))
+		return false; /* 0: the entry is being made */
 	add(s->seen, incarnation);
 	if (!ecap_kernel_is_alive(s->kernel, incarnation))
 		add(s->dead, incarnation);

@@ -174,7 +174,8 @@ static void resolve_inners(struct ecap_target *t, int fd, const struct ecap_imag
 	r = ecap_placement_find_isolated(fd, img, groups, n, found);
 	if (r < 0) {
 		ecap_debug("%s: its code was not analysed: %s", t->path,
-			   ecap_strerror(r, why, sizeof(why)));
+			   r == -ECHILD ? "that took too much time or memory" :
+					  ecap_strerror(r, why, sizeof(why)));
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {

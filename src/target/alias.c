@@ -33,7 +33,8 @@ static int hold(int fd, uint64_t off, struct page *ret)
 {
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
 	off_t start = (off_t)(off & ~(uint64_t)(size - 1));
-	void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, start);
+	/* shared: a private mapping gets a copy of the page when somebody hooks it */
+	void *at = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, start);
 
 	if (at == MAP_FAILED)
 		return -errno;

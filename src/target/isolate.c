@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -76,6 +77,27 @@ static void drop_privileges(pid_t parent)
 		_exit(EXIT_FAILURE);
 }
 
+/*
+ * Memory that is shared with others, such as BPF maps with what they have seen, came with the
+ * fork. -errno: it can not be told what is shared.
+ */
+static int drop_shared_memory(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long start, end;
+	char line[512], kind;
+
+	if (!maps)
+		return -errno;
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %*c%*c%*c%c", &start, &end, &kind) == 3 && kind == 's')
+			(void)munmap((void *)start,
+				     end - start); /* NOLINT(performance-no-int-to-ptr) */
+	}
+	(void)fclose(maps);
+	return 0;
+}
+
 /* Keep two descriptors, under their new numbers. */
 static int keep(int file, int pipe_end)
 {
@@ -106,8 +128,10 @@ static void child(const struct ecap_isolate_job *job, int pipe_end, pid_t parent
 		  struct answer *answer)
 {
 	uint64_t space = address_space();
-	int r = keep(job->fd, pipe_end);
+	int r = drop_shared_memory();
 
+	if (!r)
+		r = keep(job->fd, pipe_end);
 	if (r < 0)
 		_exit(EXIT_FAILURE);
 	drop_privileges(parent);

@@ -5,7 +5,7 @@
 
 /* Work on a hostile file, for a process of its own. */
 struct ecap_isolate_job {
-	int fd; /* of the file; nothing else can be read */
+	int fd; /* of the file; nothing else can be read, nor memory that is shared */
 	/*
 	 * The work. It may allocate memory and read from @fd; it may not open anything, log, or
 	 * wait for other threads, of which there are none. Fills *ret and returns 0, or a negative

@@ -249,6 +249,32 @@ static size_t n_descriptors(void)
 	return n;
 }
 
+static int look_at_page(int fd, const void *arg, void *ret)
+{
+	struct result *result = ret;
+	void *page = *(void *const *)arg;
+
+	(void)fd;
+	result->numbers[0] = msync(page, 1, MS_ASYNC) < 0 ? errno : 0;
+	return 0;
+}
+
+static void shared_memory_stays_with_the_parent(void **state)
+{
+	static const int kinds[] = { MAP_SHARED, MAP_PRIVATE };
+
+	(void)state;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(kinds); i++) {
+		void *page = mmap(NULL, 1, PROT_READ, kinds[i] | MAP_ANONYMOUS, -1, 0);
+		struct result result = { .text = "" };
+
+		assert_ptr_not_equal(page, MAP_FAILED);
+		assert_int_equal(isolate(look_at_page, &page, LONG_MS, &result), 0);
+		assert_int_equal(result.numbers[0], kinds[i] == MAP_SHARED ? ENOMEM : 0);
+		(void)munmap(page, 1);
+	}
+}
+
 static void no_descriptor_is_left(void **state)
 {
 	static const int error = -EBADMSG;
@@ -268,6 +294,7 @@ int main(void)
 		cmocka_unit_test(the_child_can_do_nothing_else),
 		cmocka_unit_test(what_goes_wrong_is_an_error),
 		cmocka_unit_test(threads_may_do_it_at_once),
+		cmocka_unit_test(shared_memory_stays_with_the_parent),
 		cmocka_unit_test(no_descriptor_is_left),
 	};
 
