@@ -3,6 +3,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -108,20 +109,74 @@ def test_s_server(ecapture, certificate, tmp_path):
     assert bytes(conn.send.head).endswith(page) and page
 
 
-def test_code_that_proves_too_much(ecapture, player, peer_binary, tmp_path, rung):
-    """Calls that disagree with the inner function refute it: the public one shows what it says."""
+@pytest.fixture
+def pretended(player, peer_binary, tmp_path):
+    """Start the user of a copy of tests/peers/pretender.c; returns it and the copy."""
     folder = peer_binary.parent
-    library = shutil.copy(folder / "libpretender.so", tmp_path)
-    actor = player("/usr/bin/env", f"LD_LIBRARY_PATH={tmp_path}", folder / "pretended", 40)
+    library = Path(shutil.copy(folder / "libpretender.so", tmp_path))
+
+    def start(count, change=lambda library: None):
+        change(library)
+        library_path = f"LD_LIBRARY_PATH={tmp_path}"
+        return player("/usr/bin/env", library_path, folder / "pretended", count), library
+
+    return start
+
+
+def test_code_that_proves_too_much(ecapture, pretended, rung):
+    """Calls that disagree with the inner function refute it: the public one shows what it says."""
+    actor, library = pretended(40)
     run = ecapture("-p", actor.pid, "--libssl", library, rung=rung)
     actor.play()
-    run.stop()
-    capture = run.capture()
+    capture = run.finish()
+    inside = rung != "perf"
     (conn,) = capture.of(actor.pid)
     lengths = [chunk.length for chunk in conn.send.chunks]
-    assert len(lengths) == 40
-    # The first call is what refutes it: before that, the inner function was as good as any.
-    assert lengths[1:] == [50] * 39
+    # The first call is what refutes it: before that, the inner function was as good as any. What
+    # goes past the public functions has no other hook.
+    assert lengths == ([100] + 39 * [50] + [4] if inside else 40 * [50])
     assert [chunk.length for chunk in conn.recv.chunks] == [60] * 40
-    if rung != "perf":
-        assert run.err.find(lambda line: "did not show what the public ones did" in line)
+    if inside:
+        said = [line for line in run.err.lines if "did not show what the public ones did" in line]
+        assert len(said) == 1, said
+    capture.assert_no_loss(actor.pid)
+
+
+def test_place_that_the_kernel_refuses(ecapture, pretended, rung):
+    """Then the public functions are hooked, as if nobody had looked."""
+
+    def change(library):
+        """A prefix before the nop at the entry: the kernel does not hook that (ENOTSUPP)."""
+        symbols = subprocess.run(["nm", library], check=True, capture_output=True, text=True).stdout
+        entry = next(int(line.split()[0], 16) for line in symbols.splitlines() if "inner_w" in line)
+        with open(library, "r+b") as file:
+            file.seek(entry)
+            assert file.read(2) == b"\x90\x90"
+            file.seek(entry)
+            file.write(b"\x2e")
+
+    actor, library = pretended(3, change)
+    run = ecapture("-p", actor.pid, "--libssl", library, rung=rung)
+    actor.play()
+    capture = run.finish()
+    (conn,) = capture.of(actor.pid)
+    assert [chunk.length for chunk in conn.send.chunks] == [50] * 3
+    assert [target["placement"] for target in capture.targets] == ["public"]
+
+
+@PLACEMENTS
+def test_start_in_the_middle(ecapture, private, rung, placement):
+    """Of a call that was under way when capturing began, nothing is told twice."""
+    actor = private("stream", "--count", 0, "--size", 64).go()
+    actor.out.wait_for(lambda line: line.startswith("progress 200"), 60, "some messages")
+    for _ in range(4):
+        run, inside = start(ecapture, actor, placement, rung)
+        wait.until(lambda run=run: run.json.stat().st_size > 100000, 30, "some events")
+        capture = run.finish()
+        losses = [event for event in capture.losses if event["pid"] == actor.pid]
+        assert {event["reason"] for event in losses} <= {"mid_call"}
+        assert len(losses) <= 2, "one for each end of the connection"
+        # What a public function would say has a size; inside, none is known, and it says nothing.
+        assert not inside or all(event["bytes"] is None for event in losses), losses
+    actor.tell("stop")
+    actor.reports()

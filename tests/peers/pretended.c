@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Uses the library of pretender.c: COUNT writes of 100 bytes each, then as many reads. */
+/* Uses the library of pretender.c: COUNT writes of 100 bytes each, as many reads, and one message
+ * past the public functions. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@ struct ssl_st;
 
 int SSL_read(struct ssl_st *s, void *buf, int num);
 int SSL_write(struct ssl_st *s, const void *buf, int num);
+int pretender_write(struct ssl_st *s, const void *buf, size_t num);
 void SSL_free(struct ssl_st *s);
 
 int main(int argc, char **argv)
@@ -27,6 +29,8 @@ int main(int argc, char **argv)
 		if (SSL_write(s, buf, sizeof(buf)) != 50 || SSL_read(s, buf, 60) != 60)
 			return 1;
 	}
+	if (pretender_write(s, "past", 4) != 4)
+		return 1;
 	SSL_free(s);
 	free(s);
 	printf("{\"pid\": %d}\n", (int)getpid());
