@@ -57,13 +57,18 @@ def same_files(folders):
 
 
 
-@pytest.mark.parametrize("chosen", [False, True], ids=["all", "pids"])
-def test_a12_one_library_many_names(ecapture, player, peer_binary, names, rung, chosen):
-    assert len(same_files(names)) == 4  # lower and bind are one, the overlays look like two more
-    actors = [
+def start_peers(player, peer_binary, names):
+    """One for each name of the library."""
+    return [
         player("/usr/bin/env", f"LD_LIBRARY_PATH={folder}", peer_binary, "every")
         for folder in names.values()
     ]
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["all", "pids"])
+def test_a12_one_library_many_names(ecapture, player, peer_binary, names, rung, chosen):
+    assert len(same_files(names)) == 4  # lower and bind are one, the overlays look like two more
+    actors = start_peers(player, peer_binary, names)
     pids = ",".join(str(actor.pid) for actor in actors)
     run = ecapture(*(["-p", pids] if chosen else []), rung=rung)
     reports = [actor.play() for actor in actors]
@@ -73,3 +78,15 @@ def test_a12_one_library_many_names(ecapture, player, peer_binary, names, rung, 
         assert_same(capture, report)
     start = run.err.find(lambda line: "capturing" in line)
     assert "the same file under 2 more names" in start, start
+
+
+def test_a12_beside_another_capture(ecapture, player, peer_binary, names):
+    """The hooks of another one change the page that tells which files are one."""
+    actors = start_peers(player, peer_binary, names)
+    ecapture()
+    run = ecapture()
+    reports = [actor.play() for actor in actors]
+    capture = run.finish()
+    for report in reports:
+        check(capture, report)
+    assert run.err.find(lambda line: "the same file under 2 more names" in line)
