@@ -42,9 +42,9 @@ uint64_t ecap_clock_to_realtime(const struct ecap_clock *c, uint64_t monotonic_n
 	return c->offset + monotonic_ns;
 }
 
-uint64_t ecap_clock_now(void)
+uint64_t ecap_clock_monotonic(void)
 {
-	return read_clock(CLOCK_REALTIME);
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 /* Write @v with @n digits and then @end. */

@@ -19,8 +19,8 @@ struct ecap_clock {
 void ecap_clock_init(struct ecap_clock *c);
 /* When was @monotonic_ns, in nanoseconds since 1970? */
 uint64_t ecap_clock_to_realtime(const struct ecap_clock *c, uint64_t monotonic_ns);
-/* Now, in nanoseconds since 1970, by the wall clock. */
-uint64_t ecap_clock_now(void);
+/* Now, by the clock of the records, in nanoseconds. */
+uint64_t ecap_clock_monotonic(void);
 
 /* Write RFC 3339 in UTC with nanoseconds. */
 void ecap_clock_format_utc(uint64_t ns, char ret[static ECAP_CLOCK_UTC_SIZE]);

@@ -66,6 +66,12 @@ const char *ecap_loss_name(unsigned int reason)
 	return loss_names[reason];
 }
 
+/* Now, as the records' times are shown: what we say ourselves stays in order with them. */
+static uint64_t now(const struct ecap_dispatch *d)
+{
+	return ecap_clock_to_realtime(&d->clock, ecap_clock_monotonic());
+}
+
 /* ---------------------------------------------------------------------------------- processes */
 
 static void facts_free(void *p)
@@ -349,7 +355,7 @@ void ecap_dispatch_end_processes(struct ecap_dispatch *d,
 		if (!ends(arg, process->incarnation))
 			continue;
 		describe_process(d, process, &about);
-		about.ev.ts_ns = ecap_clock_now();
+		about.ev.ts_ns = now(d);
 		end_process(d, process, &about.ev);
 	}
 }
@@ -430,7 +436,7 @@ static bool always(void *arg, uint64_t incarnation)
 
 void ecap_dispatch_end(struct ecap_dispatch *d)
 {
-	struct ecap_out_event end = { .ts_ns = ecap_clock_now(), .host = d->host };
+	struct ecap_out_event end = { .ts_ns = now(d), .host = d->host };
 
 	ecap_dispatch_end_processes(d, always, NULL);
 	emit_untold(d, end);
@@ -442,7 +448,7 @@ static struct ecap_out_event own_event(const struct ecap_dispatch *d, enum ecap_
 {
 	return (struct ecap_out_event){
 		.type = type,
-		.ts_ns = ecap_clock_now(),
+		.ts_ns = now(d),
 		.host = d->host,
 		.dir = ECAP_OUT_DIR_UNKNOWN,
 	};

@@ -88,7 +88,7 @@ static void stop(struct engine *e, int result)
 static void on_signal(struct engine *e)
 {
 	struct signalfd_siginfo info;
-	uint64_t now = ecap_clock_now();
+	uint64_t now = ecap_clock_monotonic();
 
 	while (read(e->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (!e->signal_ns) {
@@ -460,17 +460,6 @@ static int open_outputs(struct engine *e)
 	return r;
 }
 
-/* On the perf rungs each hook is a descriptor, and a host may have hundreds of libraries. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static int watch_all(const struct engine *e)
 {
 	int r = watch(e, ecap_ring_wake_fd(e->ring), EPOLLIN | EPOLLET);
@@ -524,7 +513,6 @@ static int start(struct engine *e)
 
 	if (r < 0)
 		return r;
-	raise_descriptor_limit();
 	r = start_attacher(e);
 	if (r < 0)
 		return ecap_err_r(r, "cannot start a thread");

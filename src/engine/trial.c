@@ -6,13 +6,13 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "trial.skel.h"
 
 #define TRIAL_COOKIE 0x0ecab0ca7u
@@ -251,23 +251,15 @@ int ecap_trial_bound(struct ecap_trial **ret)
 /* The least of so many calls: the rest is what else the machine did meanwhile. */
 #define TIMED_CALLS 32
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static uint64_t time_call(void (*fn)(void))
 {
 	uint64_t least = UINT64_MAX;
 
 	for (int i = 0; i < TIMED_CALLS; i++) {
-		uint64_t start = now_ns(), took;
+		uint64_t start = ecap_clock_monotonic(), took;
 
 		fn();
-		took = now_ns() - start;
+		took = ecap_clock_monotonic() - start;
 		least = took < least ? took : least;
 	}
 	return least;

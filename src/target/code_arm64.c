@@ -39,28 +39,6 @@ static uint64_t set_of(uint32_t word, unsigned int low)
 	return code_reg_bit(no_zero(field(word, low)));
 }
 
-static bool add_compute(struct code_insn *insn, uint64_t dsts, uint64_t srcs)
-{
-	return code_add(insn, (struct code_op){ .what = CODE_COMPUTE, .dsts = dsts, .srcs = srcs });
-}
-
-static bool add_address(struct code_insn *insn, uint8_t dst, uint8_t base, int64_t disp)
-{
-	return code_add(insn, (struct code_op){ .what = CODE_ADDRESS,
-						.dst = dst,
-						.base = base,
-						.index = CODE_REG_NONE,
-						.disp = disp });
-}
-
-static bool add_copy(struct code_insn *insn, uint8_t dst, uint8_t src, uint8_t width, bool sign)
-{
-	return code_add(
-		insn,
-		(struct code_op){
-			.what = CODE_COPY, .dst = dst, .src = src, .width = width, .sign = sign });
-}
-
 /* ------------------------------------------------------------------- data processing, immediate */
 
 static bool decode_add_immediate(uint32_t w, struct code_insn *insn)
@@ -72,12 +50,12 @@ static bool decode_add_immediate(uint32_t w, struct code_insn *insn)
 	if (flags)
 		dst = no_zero(dst);
 	if (!wide || dst == CODE_REG_NONE)
-		return add_compute(insn, code_reg_bit(dst), code_reg_bit(src));
+		return code_add_compute(insn, code_reg_bit(dst), code_reg_bit(src));
 	if (dst == SP && sub)
 		insn->kind = ECAP_CODE_SUB_SP;
 	else if (!by && !flags)
 		insn->kind = ECAP_CODE_MOV;
-	return add_address(insn, dst, src, sub ? -by : by);
+	return code_add_address(insn, dst, src, sub ? -by : by);
 }
 
 static bool decode_bitfield(uint32_t w, struct code_insn *insn)
@@ -87,9 +65,9 @@ static bool decode_bitfield(uint32_t w, struct code_insn *insn)
 	/* sxtw, and uxtw of the 64-bit form */
 	if (bits(w, 31, 31) && op != 1 && bits(w, 21, 10) == 31) {
 		insn->kind = ECAP_CODE_MOV;
-		return add_copy(insn, no_zero(field(w, 0)), no_zero(field(w, 5)), 4, op == 0);
+		return code_add_copy(insn, no_zero(field(w, 0)), no_zero(field(w, 5)), 4, op == 0);
 	}
-	return add_compute(insn, set_of(w, 0), set_of(w, 5) | (op == 1 ? set_of(w, 0) : 0));
+	return code_add_compute(insn, set_of(w, 0), set_of(w, 5) | (op == 1 ? set_of(w, 0) : 0));
 }
 
 static bool decode_immediate(uint32_t w, struct code_insn *insn)
@@ -97,21 +75,22 @@ static bool decode_immediate(uint32_t w, struct code_insn *insn)
 	switch (bits(w, 25, 23)) {
 	case 0:
 	case 1: /* adr, adrp */
-		return add_compute(insn, set_of(w, 0), 0);
+		return code_add_compute(insn, set_of(w, 0), 0);
 	case 2:
 		return decode_add_immediate(w, insn);
 	case 3: /* tags */
-		return add_compute(insn, BIT(field(w, 0)), BIT(field(w, 5)));
+		return code_add_compute(insn, BIT(field(w, 0)), BIT(field(w, 5)));
 	case 4: /* logical; ands writes the zero register, not sp */
-		return add_compute(insn, bits(w, 30, 29) == 3 ? set_of(w, 0) : BIT(field(w, 0)),
-				   set_of(w, 5));
+		return code_add_compute(
+			insn, bits(w, 30, 29) == 3 ? set_of(w, 0) : BIT(field(w, 0)), set_of(w, 5));
 	case 5: /* move wide; movk keeps the rest */
 		insn->kind = ECAP_CODE_MOV;
-		return add_compute(insn, set_of(w, 0), bits(w, 30, 29) == 3 ? set_of(w, 0) : 0);
+		return code_add_compute(insn, set_of(w, 0),
+					bits(w, 30, 29) == 3 ? set_of(w, 0) : 0);
 	case 6:
 		return decode_bitfield(w, insn);
 	default: /* extract */
-		return add_compute(insn, set_of(w, 0), set_of(w, 5) | set_of(w, 16));
+		return code_add_compute(insn, set_of(w, 0), set_of(w, 5) | set_of(w, 16));
 	}
 }
 
@@ -127,26 +106,26 @@ static bool decode_register(uint32_t w, struct code_insn *insn)
 		if (bits(w, 30, 29) == 1 && !bits(w, 21, 21) && field(w, 5) == 31 &&
 		    !bits(w, 15, 10) && !bits(w, 23, 22)) {
 			insn->kind = ECAP_CODE_MOV;
-			return add_copy(insn, no_zero(field(w, 0)), no_zero(field(w, 16)),
-					wide ? 8 : 4, false);
+			return code_add_copy(insn, no_zero(field(w, 0)), no_zero(field(w, 16)),
+					     wide ? 8 : 4, false);
 		}
-		return add_compute(insn, dst, srcs);
+		return code_add_compute(insn, dst, srcs);
 	case 0x0b: /* add, sub; the extended form knows sp */
 		if (bits(w, 21, 21)) {
 			srcs |= BIT(field(w, 5));
 			if (!bits(w, 29, 29))
 				dst = BIT(field(w, 0));
 		}
-		return add_compute(insn, dst, srcs);
+		return code_add_compute(insn, dst, srcs);
 	case 0x1a:
 		if (bits(w, 23, 21) == 2)
 			return true; /* conditional compare */
 		if (bits(w, 23, 21) ==
 		    6) /* signatures and tags know sp, and change their register */
 			srcs |= dst | BIT(field(w, 5)) | BIT(field(w, 16));
-		return add_compute(insn, dst, srcs);
+		return code_add_compute(insn, dst, srcs);
 	default: /* three sources */
-		return add_compute(insn, dst, srcs | set_of(w, 10));
+		return code_add_compute(insn, dst, srcs | set_of(w, 10));
 	}
 }
 
@@ -159,8 +138,8 @@ static bool decode_vector(uint32_t w, struct code_insn *insn)
 
 	if (!scalar && !copy)
 		return true;
-	return add_compute(insn, vector, vector | set_of(w, 5)) &&
-	       add_compute(insn, set_of(w, 0), vector);
+	return code_add_compute(insn, vector, vector | set_of(w, 5)) &&
+	       code_add_compute(insn, set_of(w, 0), vector);
 }
 
 /* ----------------------------------------------------------------------------- loads and stores */
@@ -193,7 +172,7 @@ static bool add_indexed(struct code_insn *insn, struct access *a, uint32_t mode)
 	if (mode != 1 && mode != 3)
 		return true;
 	a->disp = mode == 1 ? -by : 0; /* seen from where the base is afterwards */
-	return add_address(insn, a->base, a->base, by);
+	return code_add_address(insn, a->base, a->base, by);
 }
 
 /*
@@ -261,9 +240,9 @@ static bool decode_any_access(uint32_t w, struct code_insn *insn, uint64_t regs,
 		return false;
 	a.load = false;
 	a.width = 0;
-	return add_compute(insn, temp, temp | regs) && add_access(insn, &a, CODE_REG_TEMP, 0) &&
-	       add_compute(insn, regs, temp) &&
-	       (!moves || add_compute(insn, BIT(base), BIT(base) | set_of(w, 16)));
+	return code_add_compute(insn, temp, temp | regs) &&
+	       add_access(insn, &a, CODE_REG_TEMP, 0) && code_add_compute(insn, regs, temp) &&
+	       (!moves || code_add_compute(insn, BIT(base), BIT(base) | set_of(w, 16)));
 }
 
 static bool decode_one(uint32_t w, struct code_insn *insn)
@@ -300,7 +279,7 @@ static bool decode_access(uint32_t w, struct code_insn *insn)
 			return bits(w, 25, 24) == 1 && !bits(w, 21, 21) && bits(w, 31, 30) != 3 &&
 			       decode_any_access(w, insn, set_of(w, 0), false);
 		/* literals */
-		return add_compute(insn, bits(w, 26, 26) ? 0 : set_of(w, 0), 0);
+		return code_add_compute(insn, bits(w, 26, 26) ? 0 : set_of(w, 0), 0);
 	default:
 		if (bits(w, 26, 26)) /* structures */
 			return decode_any_access(w, insn, BIT(CODE_REG_VECTOR), bits(w, 23, 23));
@@ -328,10 +307,10 @@ static bool decode_hint(uint32_t w, struct code_insn *insn)
 	if (hint >= 32 && hint <= 38 && hint % 2 == 0)
 		insn->kind = ECAP_CODE_MARK; /* bti */
 	if (hint == 7 || (hint >= 24 && hint <= 31))
-		return add_compute(insn, BIT(X30), BIT(X30)); /* paciasp and its kin */
+		return code_add_compute(insn, BIT(X30), BIT(X30)); /* paciasp and its kin */
 	if (hint >= 8 && hint <= 15)
-		return add_compute(insn, BIT(X17), BIT(X17));
-	return hint < 40 ? true : add_compute(insn, BIT(X16), 0);
+		return code_add_compute(insn, BIT(X17), BIT(X17));
+	return hint < 40 ? true : code_add_compute(insn, BIT(X16), 0);
 }
 
 static bool decode_branch_register(uint32_t w, struct code_insn *insn)
@@ -359,13 +338,13 @@ static bool decode_system(uint32_t w, struct code_insn *insn)
 	if ((w & 0xfffff01f) == 0xd503201f)
 		return decode_hint(w, insn);
 	if (bits(w, 31, 22) == 0x354)
-		return bits(w, 21, 21) ? add_compute(insn, set_of(w, 0), 0) : true;
+		return bits(w, 21, 21) ? code_add_compute(insn, set_of(w, 0), 0) : true;
 	if (bits(w, 31, 25) == 0x6b)
 		return decode_branch_register(w, insn);
 	if (bits(w, 31, 24) != 0xd4)
 		return false;
 	if (bits(w, 23, 21) == 0 && bits(w, 4, 0) == 1)
-		return add_compute(insn, BIT(0), 0); /* svc */
+		return code_add_compute(insn, BIT(0), 0); /* svc */
 	insn->flow = CODE_STOP;
 	return bits(w, 23, 21) == 1 || bits(w, 23, 21) == 2; /* brk, hlt */
 }

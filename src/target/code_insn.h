@@ -98,3 +98,27 @@ static inline bool code_add(struct code_insn *insn, struct code_op op)
 	insn->ops[insn->n_ops++] = op;
 	return true;
 }
+
+/* The steps that both architectures are made of. */
+static inline bool code_add_compute(struct code_insn *insn, uint64_t dsts, uint64_t srcs)
+{
+	return code_add(insn, (struct code_op){ .what = CODE_COMPUTE, .dsts = dsts, .srcs = srcs });
+}
+
+static inline bool code_add_address(struct code_insn *insn, uint8_t dst, uint8_t base, int64_t disp)
+{
+	return code_add(insn, (struct code_op){ .what = CODE_ADDRESS,
+						.dst = dst,
+						.base = base,
+						.index = CODE_REG_NONE,
+						.disp = disp });
+}
+
+static inline bool code_add_copy(struct code_insn *insn, uint8_t dst, uint8_t src, uint8_t width,
+				 bool sign)
+{
+	return code_add(
+		insn,
+		(struct code_op){
+			.what = CODE_COPY, .dst = dst, .src = src, .width = width, .sign = sign });
+}

@@ -139,28 +139,6 @@ static struct code_op memory_op(uint8_t what, const cs_x86_op *op)
 	return ret;
 }
 
-static bool add_compute(struct code_insn *insn, uint64_t dsts, uint64_t srcs)
-{
-	return code_add(insn, (struct code_op){ .what = CODE_COMPUTE, .dsts = dsts, .srcs = srcs });
-}
-
-static bool add_address(struct code_insn *insn, uint8_t dst, uint8_t base, int64_t disp)
-{
-	return code_add(insn, (struct code_op){ .what = CODE_ADDRESS,
-						.dst = dst,
-						.base = base,
-						.index = CODE_REG_NONE,
-						.disp = disp });
-}
-
-static bool add_copy(struct code_insn *insn, uint8_t dst, uint8_t src, uint8_t width, bool sign)
-{
-	return code_add(
-		insn,
-		(struct code_op){
-			.what = CODE_COPY, .dst = dst, .src = src, .width = width, .sign = sign });
-}
-
 static bool add_load(struct code_insn *insn, uint8_t dst, const cs_x86_op *op, bool sign)
 {
 	struct code_op load = memory_op(CODE_LOAD, op);
@@ -219,13 +197,13 @@ static bool decode_other(const cs_insn *in, struct code_insn *insn)
 		}
 	}
 	if (!store)
-		return add_compute(insn, dsts, srcs);
+		return code_add_compute(insn, dsts, srcs);
 	op = memory_op(CODE_STORE, store);
 	op.src = CODE_REG_TEMP;
 	if (x86->prefix[0] == X86_PREFIX_REP || x86->prefix[0] == X86_PREFIX_REPNE)
 		op.width = 0;
-	return add_compute(insn, BIT(CODE_REG_TEMP), srcs) && code_add(insn, op) &&
-	       add_compute(insn, dsts, srcs);
+	return code_add_compute(insn, BIT(CODE_REG_TEMP), srcs) && code_add(insn, op) &&
+	       code_add_compute(insn, dsts, srcs);
 }
 
 /* mov to memory */
@@ -254,12 +232,12 @@ static bool decode_mov(const cs_insn *in, struct code_insn *insn, bool sign)
 	if (dst == CODE_REG_NONE || to_width < 4 || (sign && to_width != 8))
 		return decode_other(in, insn);
 	if (from->type == X86_OP_IMM)
-		return add_compute(insn, BIT(dst), 0);
+		return code_add_compute(insn, BIT(dst), 0);
 	if (from->type == X86_OP_MEM)
 		return from->size < 4 ? decode_other(in, insn) : add_load(insn, dst, from, sign);
 	if (src == CODE_REG_NONE || from_width < 4)
 		return decode_other(in, insn);
-	return add_copy(insn, dst, src, from_width, sign);
+	return code_add_copy(insn, dst, src, from_width, sign);
 }
 
 static bool decode_lea(const cs_insn *in, struct code_insn *insn)
@@ -272,8 +250,8 @@ static bool decode_lea(const cs_insn *in, struct code_insn *insn)
 	if (dst == CODE_REG_NONE || width < 4)
 		return false;
 	if (width == 8 && mem.base != CODE_REG_NONE && mem.index == CODE_REG_NONE)
-		return add_address(insn, dst, mem.base, mem.disp);
-	return add_compute(insn, BIT(dst), code_reg_bit(mem.base) | code_reg_bit(mem.index));
+		return code_add_address(insn, dst, mem.base, mem.disp);
+	return code_add_compute(insn, BIT(dst), code_reg_bit(mem.base) | code_reg_bit(mem.index));
 }
 
 /* add, sub, xor: the forms that leave something known. */
@@ -287,13 +265,13 @@ static bool decode_arithmetic(const cs_insn *in, struct code_insn *insn)
 	if (dst == CODE_REG_NONE || width < 4)
 		return decode_other(in, insn);
 	if (by->type == X86_OP_REG && by->reg == to->reg && in->id != X86_INS_ADD)
-		return add_compute(insn, BIT(dst), 0); /* zero */
+		return code_add_compute(insn, BIT(dst), 0); /* zero */
 	if (by->type != X86_OP_IMM || width != 8 || in->id == X86_INS_XOR ||
 	    by->imm != (int32_t)by->imm)
 		return decode_other(in, insn);
 	if (sub && dst == RSP)
 		insn->kind = ECAP_CODE_SUB_SP;
-	return add_address(insn, dst, dst, sub ? -by->imm : by->imm);
+	return code_add_address(insn, dst, dst, sub ? -by->imm : by->imm);
 }
 
 static bool decode_push(const cs_insn *in, struct code_insn *insn)
@@ -314,10 +292,10 @@ static bool decode_push(const cs_insn *in, struct code_insn *insn)
 	if (from->type == X86_OP_REG)
 		insn->kind = ECAP_CODE_PUSH;
 	if (src == CODE_REG_NONE)
-		return add_address(insn, RSP, RSP, -8) && add_top(insn, CODE_STORE, src);
+		return code_add_address(insn, RSP, RSP, -8) && add_top(insn, CODE_STORE, src);
 	/* push rsp stores what it was before */
-	return add_copy(insn, CODE_REG_TEMP, src, 8, false) && add_address(insn, RSP, RSP, -8) &&
-	       add_top(insn, CODE_STORE, CODE_REG_TEMP);
+	return code_add_copy(insn, CODE_REG_TEMP, src, 8, false) &&
+	       code_add_address(insn, RSP, RSP, -8) && add_top(insn, CODE_STORE, CODE_REG_TEMP);
 }
 
 static bool decode_pop(const cs_insn *in, struct code_insn *insn)
@@ -327,7 +305,7 @@ static bool decode_pop(const cs_insn *in, struct code_insn *insn)
 
 	if (dst == CODE_REG_NONE || dst == RSP || width != 8)
 		return false;
-	return add_top(insn, CODE_LOAD, dst) && add_address(insn, RSP, RSP, 8);
+	return add_top(insn, CODE_LOAD, dst) && code_add_address(insn, RSP, RSP, 8);
 }
 
 /* Where a call or jump leads. */
@@ -366,7 +344,7 @@ static bool decode_plain(const cs_insn *in, struct code_insn *insn)
 	case X86_INS_MOVSXD:
 		return decode_mov(in, insn, true);
 	case X86_INS_CDQE:
-		return add_copy(insn, RAX, RAX, 4, true);
+		return code_add_copy(insn, RAX, RAX, 4, true);
 	case X86_INS_LEA:
 		return decode_lea(in, insn);
 	case X86_INS_ADD:
@@ -378,10 +356,10 @@ static bool decode_plain(const cs_insn *in, struct code_insn *insn)
 	case X86_INS_POP:
 		return decode_pop(in, insn);
 	case X86_INS_LEAVE:
-		return add_copy(insn, RSP, RBP, 8, false) && add_top(insn, CODE_LOAD, RBP) &&
-		       add_address(insn, RSP, RSP, 8);
+		return code_add_copy(insn, RSP, RBP, 8, false) && add_top(insn, CODE_LOAD, RBP) &&
+		       code_add_address(insn, RSP, RSP, 8);
 	case X86_INS_SYSCALL:
-		return add_compute(insn, BIT(RAX) | BIT(RCX) | BIT(R11), 0);
+		return code_add_compute(insn, BIT(RAX) | BIT(RCX) | BIT(R11), 0);
 	default:
 		return decode_other(in, insn);
 	}
@@ -456,7 +434,8 @@ static bool decode_insn(const cs_insn *in, struct code_insn *insn)
 		if (!decode_transfer(in, insn, CODE_BRANCH) || !insn->target)
 			return false;
 		/* loop and its kin count in rcx */
-		return in->detail->regs_write_count ? add_compute(insn, BIT(RCX), BIT(RCX)) : true;
+		return in->detail->regs_write_count ? code_add_compute(insn, BIT(RCX), BIT(RCX)) :
+						      true;
 	}
 	/* addresses of 32 bits wrap elsewhere than our arithmetic */
 	if (in->detail->x86.addr_size == 4)

@@ -15,9 +15,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #define NOBODY	    65534
 #define CPU_SECONDS 2
@@ -151,10 +151,7 @@ static void child(const struct ecap_isolate_job *job, int pipe_end, pid_t parent
 
 static int64_t now_ms(void)
 {
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)(ecap_clock_monotonic() / 1000000);
 }
 
 /* Read until the end of the pipe or of @size bytes; returns how many came. */

@@ -32,7 +32,6 @@ struct ecap_placement_function {
 
 /* Public functions that do one and the same thing; at least one of them has an out argument. */
 struct ecap_placement_group {
-	const char *name;
 	const struct ecap_placement_function *functions;
 	uint8_t n_functions;
 	/*

@@ -8,7 +8,6 @@
 #include "target/placement.h"
 
 static const struct ecap_placement_group group = {
-	.name = "fuzz",
 	.functions =
 		(const struct ecap_placement_function[]){
 			{ .symbol = "plain", .args = { .handle = 1, .buf = 2, .len = 3 } },

@@ -233,7 +233,6 @@ static const struct placement_case cases[] = {
 };
 
 static const struct ecap_placement_group group = {
-	.name = "test",
 	.functions =
 		(const struct ecap_placement_function[]){
 			{ .symbol = "plain", .args = { .handle = 1, .buf = 2, .len = 3 } },
