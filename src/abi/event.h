@@ -39,7 +39,8 @@ enum ecap_loss_reason {
 	ECAP_LOSS_PAGE_FAULT = 5,     /* the buffer was not resident */
 	ECAP_LOSS_CALL_TOO_LARGE = 6, /* more chunks in one call than BPF may loop */
 	ECAP_LOSS_MID_CALL = 7,	      /* the call began before its entry was hooked */
-	ECAP_LOSS_REASON_COUNT = 8,
+	ECAP_LOSS_LATE_ATTACH = 8,    /* the process said things before it was hooked, if any */
+	ECAP_LOSS_REASON_COUNT = 9,
 };
 
 struct ecap_event_hdr {

@@ -17,7 +17,7 @@ struct ecap_settings {
 	__u32 reader_busy;  /* the reader polls: records need not wake it */
 	__u32 threads_full; /* set by BPF: a thread found no room in ecap_threads */
 	__u32 active;	    /* 0: all hooks are idle, so that a capture begins and ends at once */
-	__u32 pad;
+	__u32 bound;	    /* links are bound to the processes in ecap_pids */
 };
 
 /* ------------------------------------------------------- rows: where a call keeps its arguments */
@@ -201,8 +201,8 @@ ECAP_ABI_SIZE(struct ecap_row, 80);
 ECAP_ABI_SIZE(struct ecap_check, 16);
 ECAP_ABI_SIZE(struct ecap_proc, 16);
 ECAP_ABI_SIZE(struct ecap_call, 64);
-ECAP_ABI_SIZE(struct ecap_emission, 128);
+ECAP_ABI_SIZE(struct ecap_emission, 136);
 ECAP_ABI_SIZE(struct ecap_origin, 40);
-ECAP_ABI_SIZE(struct ecap_thread, 704);
+ECAP_ABI_SIZE(struct ecap_thread, 712);
 ECAP_ABI_SIZE(struct ecap_stream_key, 16);
 ECAP_ABI_SIZE(struct ecap_stream, 80);

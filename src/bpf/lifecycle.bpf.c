@@ -28,12 +28,15 @@ static __always_inline void report_moved(__u64 id, __u32 old_pid)
 	struct ecap_task task;
 	__u32 tgid;
 
-	if (old_pid == (__u32)id || !set || !(set->filters & ECAP_FILTER_PIDS))
+	if (old_pid == (__u32)id || !set || !set->bound)
 		return;
 	ecap_task_fill(set, &task);
 	tgid = task.shown >> 32;
-	if (bpf_map_lookup_elem(&ecap_pids, &tgid))
-		ecap_emit_proc(set, &task, ECAP_EV_PROC_MOVED, 0);
+	if (!bpf_map_lookup_elem(&ecap_pids, &tgid))
+		return;
+	if (set->active)
+		ecap_count_loss(ECAP_LOSS_LATE_ATTACH, 1, ECAP_BYTES_UNKNOWN);
+	ecap_emit_proc(set, &task, ECAP_EV_PROC_MOVED, 0);
 }
 
 /* Arguments: task, the pid that the thread had before (it becomes the leader), binprm. */

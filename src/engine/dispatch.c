@@ -58,6 +58,7 @@ static const char *const loss_names[] = {
 	[ECAP_LOSS_PAGE_FAULT] = "page_fault",
 	[ECAP_LOSS_CALL_TOO_LARGE] = "call_too_large",
 	[ECAP_LOSS_MID_CALL] = "mid_call",
+	[ECAP_LOSS_LATE_ATTACH] = "late_attach",
 };
 _Static_assert(ECAP_ARRAY_SIZE(loss_names) == ECAP_LOSS_REASON_COUNT, "a reason without a name");
 
@@ -343,6 +344,23 @@ static void on_proc_end(struct ecap_dispatch *d, const struct ecap_proc_event *r
 	end_process(d, process, &about.ev);
 }
 
+/* Until its links are bound anew, nothing that the process says is seen. */
+static void on_proc_moved(struct ecap_dispatch *d, const struct ecap_proc_event *rec)
+{
+	struct description about;
+
+	describe(d, &rec->hdr, NULL, &about);
+	about.ev.type = ECAP_OUT_LOSS;
+	about.ev.dir = ECAP_OUT_DIR_UNKNOWN;
+	about.ev.loss = (struct ecap_out_loss){
+		.reason = ecap_loss_name(ECAP_LOSS_LATE_ATTACH),
+		.calls = 1,
+	};
+	d->told_calls[ECAP_LOSS_LATE_ATTACH]++;
+	ecap_outputs_put(d->outputs, &about.ev);
+	d->moved(d->moved_arg, rec->hdr.tgid);
+}
+
 void ecap_dispatch_end_processes(struct ecap_dispatch *d,
 				 bool (*ends)(void *arg, uint64_t incarnation), void *arg)
 {
@@ -386,7 +404,7 @@ void ecap_dispatch_record(void *arg, const void *data, size_t size)
 		on_proc_end(d, data);
 		break;
 	case ECAP_EV_PROC_MOVED:
-		d->moved(d->moved_arg, hdr->tgid);
+		on_proc_moved(d, data);
 		break;
 	case ECAP_EV_NONE:
 		break;

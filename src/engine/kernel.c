@@ -367,6 +367,7 @@ static int fill_settings(struct ecap_kernel *k, const struct ecap_kernel_opts *o
 		set->pidns_ino = ns.st_ino;
 	}
 	set->own_tgid = (uint32_t)getpid();
+	set->bound = k->n_bound > 0;
 	r = fill_set(k->shared->maps.ecap_pids, opts->pids, opts->n_pids);
 	if (!r)
 		r = fill_set(k->shared->maps.ecap_uids, opts->uids, opts->n_uids);

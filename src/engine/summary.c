@@ -23,6 +23,11 @@ static bool log_losses(const struct ecap_out_stats *stats)
 		if (!lost->calls && !lost->bytes)
 			continue;
 		any = true;
+		if (!lost->bytes) {
+			ecap_warn("lost an unknown number of bytes in %" PRIu64 " case%s: %s",
+				  lost->calls, plural(lost->calls), lost->reason);
+			continue;
+		}
 		ecap_warn("lost %" PRIu64 " byte%s in %" PRIu64 " call%s: %s", lost->bytes,
 			  plural(lost->bytes), lost->calls, plural(lost->calls), lost->reason);
 	}
