@@ -73,6 +73,7 @@ enum ecap_check_state {
 	ECAP_CHECK_OPEN = 0,   /* both are hooked; calls are compared */
 	ECAP_CHECK_PROVEN = 1, /* the inner function shows all: the public ones are idle */
 	ECAP_CHECK_FAILED = 2, /* it does not: the inner one is idle */
+	ECAP_CHECK_IDLE = 3,   /* no inner function is hooked yet */
 };
 
 struct ecap_check {

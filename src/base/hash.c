@@ -218,6 +218,16 @@ void *ecap_hash_remove(struct ecap_hash *h, const void *key)
 	return value;
 }
 
+void ecap_hash_remove_all(struct ecap_hash *h, const void *value)
+{
+	for (uint32_t i = 0; i < h->used; i++) {
+		const struct entry *e = entry_at(h, i);
+
+		if (e->value && (!value || e->value == value))
+			(void)ecap_hash_remove(h, e->key);
+	}
+}
+
 void *ecap_hash_next(const struct ecap_hash *h, size_t *pos)
 {
 	while (*pos < h->used) {

@@ -34,6 +34,9 @@ int ecap_hash_insert(struct ecap_hash *h, const void *key, void *value);
 /* Remove @key and return the value that it had, NULL if it had none. */
 void *ecap_hash_remove(struct ecap_hash *h, const void *key);
 
+/* Remove every entry with @value; NULL: all there are. */
+void ecap_hash_remove_all(struct ecap_hash *h, const void *value);
+
 /*
  * The next value, NULL after the last: start with *@pos = 0. Any entry may be removed on the way;
  * whether one inserted on the way is seen is not said.

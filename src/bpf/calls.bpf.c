@@ -45,17 +45,24 @@ static __always_inline int is_inner(__u32 row)
 	return row >= ECAP_MAX_ROWS;
 }
 
+static __always_inline int is_in_state(const struct ecap_check *check, __u32 state)
+{
+	return check && *(const volatile __u32 *)&check->state == state;
+}
+
 /* The check of a hook's group, NULL: an inner function has nothing to do with it. */
 static __always_inline struct ecap_check *check_of(__u64 cookie)
 {
 	__u32 no = ECAP_COOKIE_CHECK(cookie);
+	struct ecap_check *check = no ? bpf_map_lookup_elem(&ecap_checks, &no) : NULL;
 
-	return no ? bpf_map_lookup_elem(&ecap_checks, &no) : NULL;
+	return is_in_state(check, ECAP_CHECK_IDLE) ? NULL : check;
 }
 
-static __always_inline int is_in_state(const struct ecap_check *check, __u32 state)
+/* An inner function whose check is idle: not all of its hooks are in place. */
+static __always_inline int is_too_early(__u32 row, const struct ecap_check *check)
 {
-	return check && *(const volatile __u32 *)&check->state == state;
+	return is_inner(row) && !check;
 }
 
 static __always_inline __u8 call_kind(const struct ecap_check *check, __u32 row)
@@ -301,7 +308,7 @@ int call_entry(struct pt_regs *ctx)
 	if (!set || !ecap_task_wanted(set, &task))
 		return 0;
 	row = bpf_map_lookup_elem(&ecap_rows, &row_no);
-	if (!row)
+	if (!row || is_too_early(row_no, check))
 		return 0;
 	thread = thread_get(set, &task);
 	if (!thread) {
@@ -561,7 +568,8 @@ static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 	slot = thread ? slot_find(thread, sp, row->own) : NULL;
 	if (!slot) {
 		/* the inner function shows these bytes, or tells of their loss */
-		if (!is_inner(row_no) && check && !is_in_state(check, ECAP_CHECK_FAILED))
+		if (is_too_early(row_no, check) ||
+		    (!is_inner(row_no) && check && !is_in_state(check, ECAP_CHECK_FAILED)))
 			return 0;
 		return_without_entry(ctx, e->set, thread, &e->task, row, row->own);
 		return 0;

@@ -2,52 +2,55 @@
 #include "engine/attacher.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
-#include "engine/attach.h"
 #include "engine/finder.h"
+#include "engine/hooks.h"
 #include "engine/kernel.h"
-#include "engine/target.h"
+#include "engine/reaper.h"
+#include "engine/users.h"
+#include "target/alias.h"
+#include "target/watch.h"
 
 /* The start line names so many targets; the rest is a number. */
 #define MAX_NAMED   8
 #define MAX_SUMMARY 65536
 
-/* Which hooks of a target go and come together; between them, the numbers of its groups. */
-enum part {
-	PART_BASE = 0, /* what no inner function serves */
-	PART_INNER = ECAP_MAX_GROUPS + 1,
-	PART_COUNT,
-};
-
-/* The links of one part of a target, in one process or in all. */
-struct binding {
-	const struct ecap_target *target;
-	unsigned int part; /* enum part, or the group whose public functions these are */
-	uint32_t check;	   /* of that group, 0: none */
-	uint32_t pid;	   /* 0: all */
-	struct ecap_attachment *links;
-};
+/*
+ * How long after a file lost its user, or a new one was hooked in haste, the rest is done: many
+ * come and go at a time, and new ones must not wait.
+ */
+#define CATCH_UP_NS UINT64_C(200000000)
 
 struct ecap_attacher {
 	struct ecap_attacher_opts opts;
 	pthread_t thread;
+	int epoll_fd;
+	int wake_fd; /* there is something to do */
+	struct ecap_notices notices;
+	_Atomic uint64_t n_missed;
 
 	/* the thread's; the summary is read-only once it is ready */
-	struct ecap_finder finder;
-	struct binding *bindings;
-	size_t n_bindings;
-	struct ecap_target *attached[ECAP_MAX_TARGETS]; /* borrowed from the finder */
-	size_t n_attached;
+	struct ecap_finder *finder;
+	struct ecap_hooks *hooks;
+	struct ecap_reaper *reaper;
+	struct ecap_target *going; /* the reaper has them, a list by next_going */
+	struct ecap_watch *watch;  /* NULL: what is there at the start is all */
+	uint64_t due_ns;	   /* when to catch up; 0: never */
+	bool has_refused;	   /* more targets than there is room for */
 	struct ecap_buf summary;
 
-	pthread_mutex_t lock; /* for what follows */
-	pthread_cond_t wake;
+	pthread_mutex_t lock;	    /* for what follows */
 	struct ecap_kernel *kernel; /* NULL: not ready yet; read without the lock after that */
 	enum ecap_attacher_state state;
 	bool end;
@@ -56,14 +59,19 @@ struct ecap_attacher {
 	bool settle; /* ecap_attacher_settle() */
 };
 
-static void set_state(struct ecap_attacher *a, enum ecap_attacher_state state)
+static void notify(int event_fd)
 {
 	uint64_t one = 1;
 
+	(void)!write(event_fd, &one, sizeof(one)); /* full: it is readable already */
+}
+
+static void set_state(struct ecap_attacher *a, enum ecap_attacher_state state)
+{
 	(void)pthread_mutex_lock(&a->lock);
 	a->state = state;
 	(void)pthread_mutex_unlock(&a->lock);
-	(void)!write(a->opts.event_fd, &one, sizeof(one)); /* full: it is readable already */
+	notify(a->opts.event_fd);
 }
 
 static bool end_asked(struct ecap_attacher *a)
@@ -76,315 +84,347 @@ static bool end_asked(struct ecap_attacher *a)
 	return end;
 }
 
-/* ------------------------------------------------------------------------------------- hooking */
-
-/* The place of @inner that costs least. */
-static const struct ecap_placement_place *choose_place(const struct ecap_attacher *a,
-						       const struct ecap_inner *inner)
+static int watch_fd(const struct ecap_attacher *a, int fd, void *what)
 {
-	for (uint8_t i = 0; i < inner->n_places; i++) {
-		enum ecap_code_kind kind = (enum ecap_code_kind)inner->places[i].kind;
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = what };
 
-		if (ecap_kernel_is_emulated(a->kernel, kind))
-			return &inner->places[i];
-	}
-	return &inner->places[0];
+	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-/* Make room in the kernel for the inner function, and have its group checked against it. */
-static int add_inner(struct ecap_attacher *a, struct ecap_target *t, const struct ecap_inner *inner)
-{
-	const struct ecap_placement_place *place = choose_place(a, inner);
-	struct ecap_row shape = inner->shape;
-	uint32_t row, check;
-	int r = ecap_kernel_add_check(a->kernel, &check);
+/* ------------------------------------------------------------------------------------- telling */
 
-	/* relative to the hook, as BPF sees it */
-	for (uint8_t i = 0; i < shape.n_callers; i++)
-		shape.callers[i].back -= (int64_t)(place->address - inner->places[0].address);
-	if (!r)
-		r = ecap_kernel_add_inner(a->kernel, inner->own, &shape, &row);
+static void describe(const struct ecap_target *t, struct ecap_buf *out)
+{
+	size_t n_aliases = t->n_ids - 1;
+
+	ecap_buf_printf(out, "%s (%s", t->path, t->probe->name);
+	if (t->n_inners)
+		ecap_buf_puts(out, t->is_stepped ? ", hooked inside, single-stepped" :
+						   ", hooked inside");
+	if (n_aliases)
+		ecap_buf_printf(out, ", the same file under %zu more name%s", n_aliases,
+				n_aliases == 1 ? "" : "s");
+	ecap_buf_putc(out, ')');
+}
+
+static void tell_target(struct ecap_attacher *a, const struct ecap_target *t)
+{
+	struct ecap_notice *notice = calloc(1, sizeof(*notice));
+
+	if (!notice)
+		return; /* standard error has it */
+	*notice = (struct ecap_notice){
+		.kind = ECAP_NOTICE_TARGET,
+		.hooked_ns = t->hooked_ns,
+		.path = strdup(t->path),
+		.probe = t->probe,
+		.n_hooks = t->n_places,
+		.n_aliases = t->n_ids - 1,
+		.is_inside = t->n_inners,
+		.is_stepped = t->is_stepped,
+	};
+	ecap_notices_put(&a->notices, notice);
+	notify(a->opts.event_fd);
+}
+
+/* The process had @t mapped before it was hooked: what it may have said is not known. */
+static void tell_late(struct ecap_attacher *a, const struct ecap_target *t,
+		      const struct ecap_arrival *arrival)
+{
+	struct ecap_notice *notice = calloc(1, sizeof(*notice));
+
+	if (!notice)
+		return;
+	notice->kind = ECAP_NOTICE_LATE;
+	notice->hooked_ns = t->hooked_ns;
+	notice->n_processes = 1;
+	notice->pid = (uint32_t)arrival->pid;
+	notice->has_facts = ecap_process_facts_read(arrival->pid, &notice->facts) == 0 &&
+			    ecap_mapping_exists(arrival->pid, &arrival->map);
+	ecap_notices_put(&a->notices, notice);
+	notify(a->opts.event_fd);
+}
+
+/* ---------------------------------------------------------------------- what is there at first */
+
+static int hook(struct ecap_attacher *a, struct ecap_target *t)
+{
+	int r = ecap_hooks_add(a->hooks, t);
+
 	if (r < 0)
 		return r;
-	if (!ecap_kernel_is_emulated(a->kernel, (enum ecap_code_kind)place->kind))
-		t->is_stepped = true;
-	for (size_t i = 0; i < t->n_places; i++) {
-		if (t->places[i].group == inner->group)
-			t->places[i].check = check;
-	}
-	t->places[t->n_places++] = (struct ecap_place){
-		.at = ECAP_AT_CALL,
-		.row = row,
-		.check = check,
-		.is_inner = true,
-		.file_off = place->file_off,
-	};
+	t->hooked_ns = ecap_clock_monotonic();
+	tell_target(a, t);
 	return 0;
 }
 
-/* Use the inner functions that were found, as far as the kernel has room. */
-static void add_inners(struct ecap_attacher *a, struct ecap_target *t)
+/* What the start line says of @n_hooked of @n files. */
+static void summarise(struct ecap_attacher *a, struct ecap_target *const *targets, size_t n,
+		      size_t n_hooked)
 {
-	int r = ecap_kernel_has_cookies(a->kernel) ? 0 : -ENOTSUP;
-	char why[128];
+	size_t n_named = 0;
 
-	for (size_t i = 0; i < t->n_inners; i++) {
-		if (!r)
-			r = add_inner(a, t, &t->inners[i]);
-		if (r < 0) {
-			ecap_debug("%s: only public functions from here on: %s", t->path,
-				   ecap_strerror(r, why, sizeof(why)));
-			t->n_inners = i;
-		}
+	if (!n)
+		ecap_buf_printf(&a->summary,
+				"nothing yet: no TLS library found in %s; waiting for one",
+				ecap_finder_describe_search(a->finder));
+	for (size_t i = 0; i < n && n_named < MAX_NAMED; i++) {
+		if (!targets[i]->hooked_ns)
+			continue;
+		if (n_named++)
+			ecap_buf_puts(&a->summary, ", ");
+		describe(targets[i], &a->summary);
 	}
+	if (n_hooked > n_named)
+		ecap_buf_printf(&a->summary, " and %zu more files", n_hooked - n_named);
+	if (n_hooked < n)
+		ecap_buf_printf(&a->summary, " (%zu more could not be hooked)", n - n_hooked);
+	ecap_buf_putc(&a->summary, '\0');
 }
 
-static unsigned int part_of(const struct ecap_place *p)
+/* Hook every target that can be hooked. < 0: there are some, and not one could. */
+static int hook_all(struct ecap_attacher *a)
 {
-	if (p->is_inner)
-		return PART_INNER;
-	return p->check ? p->group : PART_BASE;
-}
-
-/* The places of one part of @t; returns how many. */
-static size_t collect(const struct ecap_target *t, unsigned int part, struct ecap_place *ret)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < t->n_places; i++) {
-		const struct ecap_place *p = &t->places[i];
-
-		if (part == part_of(p))
-			ret[n++] = *p;
-	}
-	return n;
-}
-
-/* Hook a part of @t in @pid (0: all). -ESRCH: that process has ended. */
-static int bind_part(struct ecap_attacher *a, const struct ecap_target *t, unsigned int part,
-		     uint32_t pid)
-{
-	struct ecap_place places[ECAP_MAX_ROWS];
-	const struct ecap_attach_spec spec = {
-		.target = t,
-		.places = places,
-		.n_places = collect(t, part, places),
-		.pid = pid,
-	};
-	struct ecap_attachment *links = NULL;
+	struct ecap_target *const *targets;
+	size_t n = ecap_finder_get_targets(a->finder, &targets), n_hooked = 0;
 	int r = 0;
 
-	if (!spec.n_places)
-		return 0;
-	if (!a->opts.dry_run)
-		r = ecap_attach(a->kernel, &spec, &links);
-	if (!r)
-		a->bindings[a->n_bindings++] = (struct binding){
-			.target = t,
-			.part = part,
-			.check = part == PART_INNER ? 0 : places[0].check,
-			.pid = pid,
-			.links = links,
-		};
-	return r;
-}
-
-static int bind_target(struct ecap_attacher *a, const struct ecap_target *t, uint32_t pid)
-{
-	int r = 0;
-
-	for (unsigned int part = PART_BASE; !r && part < PART_COUNT; part++)
-		r = bind_part(a, t, part, pid);
-	return r;
-}
-
-/* Take back the bindings that were made last, those of @t. */
-static void unbind_target(struct ecap_attacher *a, const struct ecap_target *t)
-{
-	while (a->n_bindings && a->bindings[a->n_bindings - 1].target == t)
-		ecap_attachment_freep(&a->bindings[--a->n_bindings].links);
-}
-
-/* Hook @t wherever it is to be, or nowhere. -ESRCH: no such process is left. */
-static int hook_target(struct ecap_attacher *a, const struct ecap_target *t)
-{
-	const uint32_t *pids, everywhere = 0;
-	size_t n = ecap_kernel_get_bound(a->kernel, &pids);
-	int result = -ESRCH;
-
-	if (!n) {
-		pids = &everywhere;
-		n = 1;
+	for (size_t i = 0; i < n && !end_asked(a); i++) {
+		r = hook(a, targets[i]);
+		if (r == -ESRCH)
+			return ecap_err_r(r, "the processes that -p names have ended");
+		n_hooked += r == 0;
 	}
-	for (size_t i = 0; i < n; i++) {
-		int r = bind_target(a, t, pids[i]);
-
-		if (r < 0 && r != -ESRCH) {
-			unbind_target(a, t);
-			return r;
-		}
-		result = r ? result : 0;
-	}
-	return result;
+	summarise(a, targets, n, n_hooked);
+	return n && !n_hooked && r < 0 ? r : 0;
 }
 
-static void note_attached(struct ecap_attacher *a, struct ecap_target *t)
-{
-	a->attached[a->n_attached++] = t;
-	if (a->n_attached > MAX_NAMED)
-		return;
-	ecap_buf_printf(&a->summary, "%s%s (%s", a->n_attached > 1 ? ", " : "", t->path,
-			t->probe->name);
-	if (t->n_inners)
-		ecap_buf_puts(&a->summary, t->is_stepped ? ", hooked inside, single-stepped" :
-							   ", hooked inside");
-	if (t->n_aliases)
-		ecap_buf_printf(&a->summary, ", the same file under %zu more name%s", t->n_aliases,
-				t->n_aliases == 1 ? "" : "s");
-	ecap_buf_putc(&a->summary, ')');
-}
-
-/* Forget the inner functions: the public ones are hooked, as if nobody had looked. */
-static void drop_inners(struct ecap_target *t)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < t->n_places; i++) {
-		t->places[i].check = 0;
-		if (!t->places[i].is_inner)
-			t->places[n++] = t->places[i];
-	}
-	t->n_places = n;
-	t->n_inners = 0;
-}
-
-/* Hook inside where that can be; the kernel may refuse a place there that it takes elsewhere. */
-static int hook_best(struct ecap_attacher *a, struct ecap_target *t)
+/* Without it what is there at the start is all. */
+static int open_watch(struct ecap_attacher *a)
 {
 	int r;
 
-	add_inners(a, t);
-	if (!t->n_inners)
-		return hook_target(a, t);
-	r = hook_target(a, t);
-	if (r >= 0 || r == -ESRCH)
+	if (a->opts.library || a->opts.dry_run)
+		return 0;
+	r = a->opts.can_watch ? ecap_watch_new(&a->watch) : -ENOTSUP;
+	if (!r)
+		r = watch_fd(a, ecap_watch_fd(a->watch), a->watch);
+	if (r < 0)
+		ecap_watch_freep(&a->watch);
+	return r;
+}
+
+/* Returns how many targets there are. */
+static int find_all(struct ecap_attacher *a)
+{
+	int r;
+
+	if (a->opts.library)
+		return ecap_finder_use_file(a->finder, a->opts.library);
+	r = ecap_finder_search(a->finder, a->opts.pids, a->opts.n_pids);
+	if (r || a->watch)
 		return r;
-	ecap_info("%s: trying the public functions only", t->path);
-	drop_inners(t);
-	return hook_target(a, t);
+	ecap_err("no TLS library found in %s; name a library or a program with --libssl PATH",
+		 ecap_finder_describe_search(a->finder));
+	return -ENOENT;
 }
 
-/* Hook every target that can be hooked. < 0: not one could. */
-static int hook_all(struct ecap_attacher *a)
+/* ---------------------------------------------------------------------------- what comes later */
+
+static bool is_meant(const struct ecap_attacher *a, pid_t pid)
 {
-	const struct ecap_finder *f = &a->finder;
-	const uint32_t *pids;
-	size_t n_bound = ecap_kernel_get_bound(a->kernel, &pids);
-	int r = -ENOENT;
-
-	a->bindings = calloc(f->n_targets * (n_bound ? n_bound : 1) * PART_COUNT + 1,
-			     sizeof(*a->bindings)); /* rebind() uses one more for a moment */
-	if (!a->bindings)
-		return -ENOMEM;
-	for (size_t i = 0; i < f->n_targets && !end_asked(a); i++) {
-		r = hook_best(a, f->targets[i]);
-		if (r == -ESRCH)
-			return ecap_err_r(r, "the processes that -p names have ended");
-		if (r < 0)
-			continue;
-		note_attached(a, f->targets[i]);
-		ecap_debug("%s: %s, %zu hooks", f->targets[i]->path, f->targets[i]->probe->name,
-			   f->targets[i]->n_places);
+	for (size_t i = 0; i < a->opts.n_pids; i++) {
+		if (a->opts.pids[i] == (uint32_t)pid)
+			return true;
 	}
-	if (a->n_attached > MAX_NAMED)
-		ecap_buf_printf(&a->summary, " and %zu more files", a->n_attached - MAX_NAMED);
-	if (a->n_attached < f->n_targets)
-		ecap_buf_printf(&a->summary, " (%zu more could not be hooked)",
-				f->n_targets - a->n_attached);
-	ecap_buf_putc(&a->summary, '\0');
-	return a->n_attached ? 0 : r;
+	return !a->opts.n_pids;
 }
 
-/* ------------------------------------------------------------------------- while it is captured */
+/* Nobody uses @t any more, or not as it was. */
+static void let_go(struct ecap_attacher *a, struct ecap_target *t)
+{
+	ecap_debug("%s: unhooked", t->path);
+	ecap_finder_release(a->finder, t);
+	ecap_hooks_remove(a->hooks, t);
+	t->next_going = a->going;
+	a->going = t;
+}
+
+/* Nothing of @t is left in the kernel. */
+static void forget(struct ecap_attacher *a, struct ecap_target *t)
+{
+	struct ecap_target **at = &a->going;
+
+	while (*at != t)
+		at = &(*at)->next_going;
+	*at = t->next_going;
+	ecap_hooks_forget(a->hooks, t);
+	ecap_target_free(t);
+}
 
 /*
- * The links of @pid are bound to a thread that is gone: bind new ones first, so that the wait in
- * the kernel for the old ones to go costs nothing. They see nothing any more, so no call is seen
- * twice.
+ * A file may come back before its old links are gone. Together with new ones they would see each
+ * call twice.
  */
-static void rebind(struct ecap_attacher *a, uint32_t pid)
+static void wait_for_old_links(struct ecap_attacher *a, const struct ecap_target *t)
 {
-	size_t n = a->n_bindings, n_bound = 0;
+	for (const struct ecap_target *old = a->going; old; old = old->next_going) {
+		if (old->ids[0].ino != t->ids[0].ino)
+			continue;
+		if (ecap_target_is(old, &t->ids[0]) ||
+		    ecap_alias_check(old->fd, t->fd, t->places[0].file_off) > 0) {
+			ecap_reaper_wait(a->reaper);
+			return;
+		}
+	}
+}
 
+static void hook_arrival(struct ecap_attacher *a, struct ecap_target *t,
+			 const struct ecap_arrival *arrival)
+{
+	ecap_cleanup(ecap_buf_done) struct ecap_buf text;
+	uint64_t found_ns = ecap_clock_monotonic();
+
+	wait_for_old_links(a, t);
+	if (hook(a, t) < 0)
+		return; /* it stays known, so that this is said once */
+	ecap_debug("%s: found %" PRIu64 " us and hooked %" PRIu64 " us after it was mapped",
+		   t->path, (found_ns - arrival->ts_ns) / 1000,
+		   (t->hooked_ns - arrival->ts_ns) / 1000);
+	tell_late(a, t, arrival);
+	ecap_buf_init(&text, MAX_SUMMARY);
+	describe(t, &text);
+	ecap_buf_putc(&text, '\0');
+	ecap_info("also capturing %s", (const char *)text.data);
+	a->due_ns = ecap_clock_monotonic() + CATCH_UP_NS;
+}
+
+static void on_arrival(const struct ecap_arrival *arrival, void *arg)
+{
+	struct ecap_attacher *a = arg;
+	struct ecap_target *t;
+	enum ecap_look look;
+
+	if (!is_meant(a, arrival->pid))
+		return;
+	look = ecap_finder_look(a->finder, arrival, &t);
+	if (look == ECAP_LOOK_KNOWN && ecap_target_is_changed(t)) {
+		ecap_warn("%s was written to: hooked anew", t->path);
+		let_go(a, t);
+		look = ecap_finder_look(a->finder, arrival, &t);
+	}
+	switch (look) {
+	case ECAP_LOOK_NEW:
+		hook_arrival(a, t, arrival);
+		break;
+	case ECAP_LOOK_KNOWN:
+		if (arrival->ts_ns < t->hooked_ns)
+			tell_late(a, t, arrival);
+		break;
+	case ECAP_LOOK_GONE:
+		a->n_missed++;
+		break;
+	case ECAP_LOOK_FULL:
+		if (!a->has_refused)
+			ecap_warn("no more than %u files are hooked at a time: %s and others are "
+				  "not",
+				  ECAP_MAX_TARGETS, arrival->map.path);
+		a->has_refused = true;
+		break;
+	case ECAP_LOOK_NOTHING:
+		break;
+	}
+}
+
+static void read_arrivals(struct ecap_attacher *a)
+{
+	if (a->watch)
+		a->n_missed += ecap_watch_read(a->watch, on_arrival, a);
+}
+
+/* The process that used @t has ended. */
+static void on_user_end(struct ecap_attacher *a, struct ecap_target *t)
+{
+	ecap_closep(&t->user_fd);
+	a->due_ns = ecap_clock_monotonic() + CATCH_UP_NS;
+}
+
+/* See who uses what nobody can find by its name any more; what nobody uses goes. */
+static void check_users(struct ecap_attacher *a)
+{
+	struct ecap_target *const *targets;
+	size_t n = ecap_finder_get_targets(a->finder, &targets);
+	int r;
+
+	a->due_ns = 0;
+	for (size_t i = 0; i < n; i++)
+		targets[i]->needs_user =
+			targets[i]->user_fd < 0 && !ecap_target_is_reachable(targets[i]);
+	r = ecap_users_find(targets, n);
+	if (r < 0)
+		return;
+	while (n--) {
+		struct ecap_target *t =
+			targets[n]; /* the last one fills the place of one that goes */
+
+		if (!t->needs_user)
+			continue;
+		if (t->user_fd >= 0)
+			(void)watch_fd(a, t->user_fd, t);
+		else
+			let_go(a, t);
+	}
+}
+
+/* Look inside one file that was hooked in haste. Returns whether there may be more of them. */
+static bool deepen_one(struct ecap_attacher *a)
+{
+	struct ecap_target *const *targets;
+	size_t n = ecap_finder_get_targets(a->finder, &targets);
+
+	if (a->opts.placement != ECAP_PLACE_AUTO)
+		return false;
 	for (size_t i = 0; i < n; i++) {
-		struct binding *b = &a->bindings[i];
-
-		if (b->pid != pid || !b->links || bind_part(a, b->target, b->part, pid) < 0)
+		if (!targets[i]->hooked_ns || targets[i]->is_analysed)
 			continue;
-		ecap_attachment_free(b->links);
-		b->links = a->bindings[--a->n_bindings].links;
-		n_bound++;
+		ecap_target_analyse(targets[i]);
+		if (ecap_hooks_deepen(a->hooks, targets[i]))
+			tell_target(a, targets[i]);
+		return true;
 	}
-	if (n_bound) /* else links are not bound to processes, or it has ended */
-		ecap_warn("process %u became another program by an exec that was not its first "
-			  "thread's: hooked anew; what it may have said before that was not seen",
-			  pid);
+	return false;
 }
 
-/* Say once that a check failed, which may stand for several processes and groups of a target. */
-static void tell_failed(struct ecap_attacher *a, const struct ecap_target *t)
+/* What can wait until those who came are hooked. */
+static void catch_up(struct ecap_attacher *a)
 {
-	for (size_t i = 0; i < a->n_bindings; i++) {
-		struct binding *b = &a->bindings[i];
-
-		if (b->target == t && b->check &&
-		    ecap_kernel_get_check(a->kernel, b->check) == ECAP_CHECK_FAILED)
-			b->check = 0;
-	}
-	ecap_warn("%s: an inner function did not show what the public ones did, so these are used; "
-		  "--placement=public does so from the start",
-		  t->path);
+	check_users(a);
+	if (deepen_one(a))
+		a->due_ns = ecap_clock_monotonic();
 }
 
-/*
- * Where inner functions have shown what the public ones did, these are not needed any more. At the
- * end of the run only what has failed is said.
- */
-static void settle(struct ecap_attacher *a, bool at_end)
-{
-	for (size_t i = 0; i < a->n_bindings; i++) {
-		struct binding *b = &a->bindings[i];
-		enum ecap_check_state state;
-
-		if (!b->check || !b->links)
-			continue;
-		state = ecap_kernel_get_check(a->kernel, b->check);
-		if (state == ECAP_CHECK_PROVEN && !at_end)
-			ecap_attachment_freep(&b->links);
-		else if (state == ECAP_CHECK_FAILED)
-			tell_failed(a, b->target);
-	}
-}
+/* ----------------------------------------------------------------------------------- the thread */
 
 enum command {
+	COMMAND_NONE,
 	COMMAND_END,
 	COMMAND_REBIND,
 	COMMAND_SETTLE,
 };
 
-/* What to do next; *ret_pid is the process to rebind. */
-static enum command wait_command(struct ecap_attacher *a, uint32_t *ret_pid)
+/* What the loop wants next; *ret_pid is the process to rebind. */
+static enum command take_command(struct ecap_attacher *a, uint32_t *ret_pid)
 {
-	enum command command = COMMAND_END;
+	enum command command = COMMAND_NONE;
 
 	(void)pthread_mutex_lock(&a->lock);
-	while (!a->end && !a->n_moved && !a->settle)
-		(void)pthread_cond_wait(&a->wake, &a->lock);
-	if (!a->end && a->n_moved) {
+	if (a->end) {
+		command = COMMAND_END;
+	} else if (a->n_moved) {
 		command = COMMAND_REBIND;
 		*ret_pid = a->moved[0];
 		memmove(a->moved, a->moved + 1, --a->n_moved * sizeof(*a->moved));
-	} else if (!a->end) {
+	} else if (a->settle) {
 		command = COMMAND_SETTLE;
 		a->settle = false;
 	}
@@ -392,79 +432,156 @@ static enum command wait_command(struct ecap_attacher *a, uint32_t *ret_pid)
 	return command;
 }
 
+/* false: it is time to end. */
+static bool obey(struct ecap_attacher *a)
+{
+	uint32_t pid = 0;
+
+	for (;;) {
+		switch (take_command(a, &pid)) {
+		case COMMAND_NONE:
+			return true;
+		case COMMAND_END:
+			return false;
+		case COMMAND_REBIND:
+			ecap_hooks_rebind(a->hooks, pid);
+			break;
+		case COMMAND_SETTLE:
+			ecap_hooks_settle(a->hooks, false);
+			break;
+		}
+	}
+}
+
+static void take_reaped(struct ecap_attacher *a)
+{
+	struct ecap_target *t;
+
+	while ((t = ecap_reaper_take(a->reaper)))
+		forget(a, t);
+}
+
+/* Milliseconds until it is time to catch up, -1: never. */
+static int time_left(const struct ecap_attacher *a)
+{
+	uint64_t now = ecap_clock_monotonic();
+
+	if (!a->due_ns)
+		return -1;
+	return now >= a->due_ns ? 0 : (int)((a->due_ns - now) / 1000000 + 1);
+}
+
+/* Wait for something to do, and do what did not come as a command. */
+static void wait_events(struct ecap_attacher *a)
+{
+	struct epoll_event events[16];
+	uint64_t n_wakes;
+	int n = epoll_wait(a->epoll_fd, events, ECAP_ARRAY_SIZE(events), time_left(a));
+
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.ptr == &a->wake_fd)
+			(void)!read(a->wake_fd, &n_wakes, sizeof(n_wakes));
+		else if (events[i].data.ptr != a->watch)
+			on_user_end(a, events[i].data.ptr);
+	}
+	read_arrivals(a);
+	take_reaped(a);
+	if (time_left(a) == 0)
+		catch_up(a);
+}
+
 /* Returns when it is time to end. */
 static void serve(struct ecap_attacher *a)
 {
-	uint32_t pid;
+	if (a->watch)
+		a->due_ns = ecap_clock_monotonic() + CATCH_UP_NS;
+	while (obey(a))
+		wait_events(a);
+	ecap_hooks_settle(a->hooks, true);
+}
+
+/* Wait until it is time to end or, unless @only_end, until the kernel's side is there: true. */
+static bool wait_kernel(struct ecap_attacher *a, bool only_end)
+{
+	struct epoll_event ev;
+	bool is_ready, end;
 
 	for (;;) {
-		switch (wait_command(a, &pid)) {
-		case COMMAND_END:
-			settle(a, true);
-			return;
-		case COMMAND_REBIND:
-			rebind(a, pid);
-			break;
-		case COMMAND_SETTLE:
-			settle(a, false);
-			break;
-		}
+		(void)pthread_mutex_lock(&a->lock);
+		is_ready = a->kernel && !only_end;
+		end = a->end;
+		(void)pthread_mutex_unlock(&a->lock);
+		if (is_ready || end)
+			return is_ready;
+		(void)epoll_wait(a->epoll_fd, &ev, 1, -1);
 	}
 }
 
-static void unhook_first(struct ecap_attacher *a)
+static int start_hooks(struct ecap_attacher *a)
 {
-	for (size_t i = 0; i < a->n_bindings; i++) {
-		if (a->bindings[i].links) {
-			ecap_attachment_drop_one(a->bindings[i].links);
-			return;
-		}
-	}
+	struct ecap_hooks_opts opts = { .kernel = a->kernel, .dry_run = a->opts.dry_run };
+	int r = ecap_reaper_new(a->wake_fd, &a->reaper);
+
+	opts.reaper = a->reaper;
+	if (!r)
+		r = ecap_hooks_new(&opts, &a->hooks);
+	return r < 0 ? ecap_err_r(r, "cannot start threads") : hook_all(a);
 }
 
-static void unhook_all(struct ecap_attacher *a)
+static void unhook(struct ecap_attacher *a)
 {
-	for (size_t i = 0; i < a->n_bindings; i++)
-		ecap_attachment_freep(&a->bindings[i].links);
-}
-
-/* ----------------------------------------------------------------------------------- the thread */
-
-/* false: it is time to end, and nothing was hooked. */
-static bool wait_kernel(struct ecap_attacher *a)
-{
-	bool ready;
-
-	(void)pthread_mutex_lock(&a->lock);
-	while (!a->kernel && !a->end)
-		(void)pthread_cond_wait(&a->wake, &a->lock);
-	ready = a->kernel != NULL;
-	(void)pthread_mutex_unlock(&a->lock);
-	return ready;
+	/* what is being taken away already may still run */
+	if (a->hooks && !ecap_hooks_drop_one(a->hooks))
+		ecap_reaper_wait(a->reaper);
+	set_state(a, ECAP_ATTACHER_QUIET);
+	ecap_hooks_freep(&a->hooks);
+	ecap_kernel_drop_trial(a->kernel); /* not sooner: that waits, too */
+	ecap_reaper_freep(&a->reaper);
 }
 
 static void *attacher_thread(void *arg)
 {
 	struct ecap_attacher *a = arg;
-	int r;
+	int watch_error = open_watch(a); /* first: nothing comes between it and the search */
+	int r = find_all(a);
 
-	a->finder.placement = a->opts.placement;
-	if (a->opts.library)
-		r = ecap_finder_use_file(&a->finder, a->opts.library);
-	else
-		r = ecap_finder_search(&a->finder, a->opts.pids, a->opts.n_pids);
-	if (!wait_kernel(a))
+	if (!wait_kernel(a, false))
 		return NULL;
-	if (!r)
-		r = hook_all(a);
+	if (watch_error)
+		(void)ecap_warn_r(watch_error,
+				  "cannot notice programs and libraries that appear later");
+	if (r >= 0)
+		r = start_hooks(a);
+	if (r >= 0)
+		read_arrivals(a); /* what came meanwhile is not late */
 	set_state(a, r < 0 ? ECAP_ATTACHER_FAILED : ECAP_ATTACHER_READY);
-
-	ecap_kernel_drop_trial(a->kernel);
-	serve(a);
-	unhook_first(a);
-	set_state(a, ECAP_ATTACHER_QUIET);
-	unhook_all(a);
+	if (r < 0)
+		(void)wait_kernel(a, true);
+	else
+		serve(a);
+	unhook(a);
 	return NULL;
+}
+
+static int open_fds(struct ecap_attacher *a)
+{
+	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (a->epoll_fd < 0 || a->wake_fd < 0)
+		return -errno;
+	return watch_fd(a, a->wake_fd, &a->wake_fd);
+}
+
+static void attacher_free(struct ecap_attacher *a)
+{
+	ecap_finder_free(a->finder);
+	ecap_watch_free(a->watch);
+	ecap_notices_done(&a->notices);
+	ecap_buf_done(&a->summary);
+	ecap_closep(&a->wake_fd);
+	ecap_closep(&a->epoll_fd);
+	(void)pthread_mutex_destroy(&a->lock);
+	free(a);
 }
 
 int ecap_attacher_start(const struct ecap_attacher_opts *opts, struct ecap_attacher **ret)
@@ -475,13 +592,17 @@ int ecap_attacher_start(const struct ecap_attacher_opts *opts, struct ecap_attac
 	if (!a)
 		return -ENOMEM;
 	a->opts = *opts;
+	ecap_notices_init(&a->notices);
 	ecap_buf_init(&a->summary, MAX_SUMMARY);
 	(void)pthread_mutex_init(&a->lock, NULL);
-	(void)pthread_cond_init(&a->wake, NULL);
-	r = pthread_create(&a->thread, NULL, attacher_thread, a);
-	if (r) {
-		free(a);
-		return -r;
+	r = open_fds(a);
+	if (!r)
+		r = ecap_finder_new(opts->placement, &a->finder);
+	if (!r)
+		r = -pthread_create(&a->thread, NULL, attacher_thread, a);
+	if (r < 0) {
+		attacher_free(a);
+		return r;
 	}
 	*ret = a;
 	return 0;
@@ -493,13 +614,10 @@ void ecap_attacher_free(struct ecap_attacher *a)
 		return;
 	ecap_attacher_end(a);
 	(void)pthread_join(a->thread, NULL);
-	ecap_finder_done(&a->finder);
-	free(a->bindings);
-	ecap_buf_done(&a->summary);
-	(void)pthread_cond_destroy(&a->wake);
-	(void)pthread_mutex_destroy(&a->lock);
-	free(a);
+	attacher_free(a);
 }
+
+/* ------------------------------------------------------------------------------- other threads' */
 
 enum ecap_attacher_state ecap_attacher_get_state(struct ecap_attacher *a)
 {
@@ -515,24 +633,24 @@ void ecap_attacher_end(struct ecap_attacher *a)
 {
 	(void)pthread_mutex_lock(&a->lock);
 	a->end = true;
-	(void)pthread_cond_signal(&a->wake);
 	(void)pthread_mutex_unlock(&a->lock);
+	notify(a->wake_fd);
 }
 
 void ecap_attacher_hook(struct ecap_attacher *a, struct ecap_kernel *k)
 {
 	(void)pthread_mutex_lock(&a->lock);
 	a->kernel = k;
-	(void)pthread_cond_signal(&a->wake);
 	(void)pthread_mutex_unlock(&a->lock);
+	notify(a->wake_fd);
 }
 
 void ecap_attacher_settle(struct ecap_attacher *a)
 {
 	(void)pthread_mutex_lock(&a->lock);
 	a->settle = true;
-	(void)pthread_cond_signal(&a->wake);
 	(void)pthread_mutex_unlock(&a->lock);
+	notify(a->wake_fd);
 }
 
 void ecap_attacher_rebind(struct ecap_attacher *a, uint32_t pid)
@@ -545,17 +663,21 @@ void ecap_attacher_rebind(struct ecap_attacher *a, uint32_t pid)
 	/* as many as can be bound */
 	if (!is_named && a->n_moved < ECAP_MAX_BOUND)
 		a->moved[a->n_moved++] = pid;
-	(void)pthread_cond_signal(&a->wake);
 	(void)pthread_mutex_unlock(&a->lock);
-}
-
-size_t ecap_attacher_get_targets(struct ecap_attacher *a, struct ecap_target *const **ret)
-{
-	*ret = a->attached;
-	return a->n_attached;
+	notify(a->wake_fd);
 }
 
 const char *ecap_attacher_get_summary(struct ecap_attacher *a)
 {
 	return (const char *)a->summary.data;
+}
+
+struct ecap_notice *ecap_attacher_take_notices(struct ecap_attacher *a)
+{
+	return ecap_notices_take(&a->notices);
+}
+
+uint64_t ecap_attacher_n_missed(const struct ecap_attacher *a)
+{
+	return a->n_missed;
 }

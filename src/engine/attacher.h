@@ -6,30 +6,32 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "engine/notice.h"
 #include "engine/target.h"
 
 struct ecap_kernel;
 
 /*
- * The thread that finds targets, hooks and unhooks them: all of that waits in the kernel or reads
- * files, which the loop must not.
+ * The thread that finds targets and hooks them: those that are there, then those that programs map
+ * while we capture. It waits in the kernel for that, so that the loop need not.
  */
 struct ecap_attacher;
 
 enum ecap_attacher_state {
-	ECAP_ATTACHER_WORKING, /* looking for targets, hooking them */
-	ECAP_ATTACHER_READY,   /* hooked what there is */
+	ECAP_ATTACHER_WORKING, /* looks for targets */
+	ECAP_ATTACHER_READY,   /* all that are there are hooked; the summary says which */
 	ECAP_ATTACHER_FAILED,  /* nothing could be hooked; the reason was logged */
 	ECAP_ATTACHER_QUIET,   /* asked to end: no program of ours runs any more */
 };
 
 struct ecap_attacher_opts {
-	const char *library;  /* hook this file only; NULL: search */
-	const uint32_t *pids; /* search what these processes run; borrowed */
+	const char *library;  /* hook this file only; NULL: search, and watch for more */
+	const uint32_t *pids; /* what these processes run; borrowed */
 	size_t n_pids;	      /* 0: what all do */
 	enum ecap_placement_choice placement;
-	bool dry_run; /* find and check, but hook nothing */
-	int event_fd; /* written to at each change of state */
+	bool can_watch; /* processes can be told by their numbers */
+	bool dry_run;	/* find and check, but hook nothing */
+	int event_fd;	/* written to at each change of state, and when there are notices */
 };
 
 /*
@@ -60,10 +62,14 @@ void ecap_attacher_settle(struct ecap_attacher *a);
  */
 void ecap_attacher_rebind(struct ecap_attacher *a, uint32_t pid);
 
-/* The files that were hooked, from ECAP_ATTACHER_READY on. Returns how many. Borrowed. */
-size_t ecap_attacher_get_targets(struct ecap_attacher *a, struct ecap_target *const **ret);
 /*
- * Names of the hooked files with their stacks, "PATH (NAME), PATH (NAME)". Borrowed; valid
+ * What was hooked, "PATH (NAME), PATH (NAME)", or that nothing could be found yet. Borrowed; valid
  * once the state is ECAP_ATTACHER_READY.
  */
 const char *ecap_attacher_get_summary(struct ecap_attacher *a);
+
+/* Take the notices since the last call, oldest first; free each with ecap_notice_free(). */
+struct ecap_notice *ecap_attacher_take_notices(struct ecap_attacher *a);
+
+/* Files that processes mapped, but that were gone before anybody could look at them. */
+uint64_t ecap_attacher_n_missed(const struct ecap_attacher *a);

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "engine/kernel.h"
+#include "engine/notice.h"
 #include "engine/outputs.h"
 #include "engine/record.h"
 #include "engine/registry.h"
@@ -44,6 +45,7 @@ struct ecap_dispatch {
 	uint64_t n_events;
 	uint64_t n_bytes;
 	uint64_t n_invalid;
+	uint64_t n_late;
 	/* what loss events have told, per reason: the kernel's counters tell the rest */
 	uint64_t told_calls[ECAP_LOSS_REASON_COUNT];
 	uint64_t told_bytes[ECAP_LOSS_REASON_COUNT];
@@ -480,6 +482,28 @@ void ecap_dispatch_target_event(struct ecap_dispatch *d, const struct ecap_out_t
 	ecap_outputs_put(d->outputs, &ev);
 }
 
+void ecap_dispatch_late(struct ecap_dispatch *d, const struct ecap_notice *notice)
+{
+	const struct ecap_process_facts *facts = notice->has_facts ? &notice->facts : NULL;
+	const struct ecap_out_process process = {
+		.pid = notice->pid,
+		.has_ppid = facts,
+		.ppid = facts ? facts->ppid : 0,
+		.comm = facts ? facts->comm : NULL,
+		.exe = facts && facts->exe[0] ? facts->exe : NULL,
+		.container = facts && facts->container[0] ? facts->container : NULL,
+	};
+	struct ecap_out_event ev = own_event(d, ECAP_OUT_LOSS);
+
+	ev.process = notice->pid ? &process : NULL;
+	ev.loss = (struct ecap_out_loss){
+		.reason = ecap_loss_name(ECAP_LOSS_LATE_ATTACH),
+		.calls = notice->n_processes,
+	};
+	d->n_late += notice->n_processes;
+	ecap_outputs_put(d->outputs, &ev);
+}
+
 void ecap_dispatch_stats_event(struct ecap_dispatch *d, const struct ecap_out_stats *stats)
 {
 	struct ecap_out_event ev = own_event(d, ECAP_OUT_STATS);
@@ -536,5 +560,6 @@ struct ecap_dispatch_stats ecap_dispatch_get_stats(const struct ecap_dispatch *d
 		.n_conns = ecap_flow_n_conns(d->flow),
 		.n_processes = ecap_flow_n_processes(d->flow),
 		.n_invalid = d->n_invalid,
+		.n_late = d->n_late,
 	};
 }

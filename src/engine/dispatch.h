@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 
 struct ecap_kernel;
+struct ecap_notice;
 struct ecap_out_stats;
 struct ecap_out_target;
 struct ecap_outputs;
@@ -29,6 +30,7 @@ struct ecap_dispatch_stats {
 	uint64_t n_conns;
 	uint64_t n_processes;
 	uint64_t n_invalid; /* records that the checks refused */
+	uint64_t n_late;    /* processes that ecap_dispatch_late() named */
 };
 
 /* @opts is copied, what it points to is borrowed. */
@@ -44,6 +46,11 @@ void ecap_dispatch_end_processes(struct ecap_dispatch *d,
 				 bool (*ends)(void *arg, uint64_t incarnation), void *arg);
 /* Say that a file was hooked. */
 void ecap_dispatch_target_event(struct ecap_dispatch *d, const struct ecap_out_target *target);
+/*
+ * Say that what a process said before its library was hooked is not known: a loss. @notice is of
+ * the kind ECAP_NOTICE_LATE.
+ */
+void ecap_dispatch_late(struct ecap_dispatch *d, const struct ecap_notice *notice);
 /* Emit the counters as an event. */
 void ecap_dispatch_stats_event(struct ecap_dispatch *d, const struct ecap_out_stats *stats);
 /* Nothing more comes: report what is missing at the end of each stream. */

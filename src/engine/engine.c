@@ -52,6 +52,7 @@ struct engine {
 	uint64_t progress;	/* bytes that all destinations took, at the last look */
 	unsigned int n_stalled; /* looks since then at which it was the same */
 	uint64_t signal_ns;	/* when the first signal came, 0: none did */
+	uint64_t active_ns;	/* when the hooks were switched on */
 	int result;		/* 0, or the negative errno that ended the run */
 	bool captured;		/* the start line was shown: a summary follows */
 
@@ -121,6 +122,7 @@ static int read_stats(const struct engine *e, struct ecap_stats *ret)
 	const struct ecap_stats_sources from = {
 		.kernel = e->kernel,
 		.dispatch = e->dispatch,
+		.attacher = e->attacher,
 		.specs = e->specs,
 		.outputs = e->outputs,
 		.n_outputs = e->n_specs,
@@ -138,23 +140,34 @@ static void emit_stats(struct engine *e, bool is_final)
 	ecap_dispatch_stats_event(e->dispatch, &stats.out);
 }
 
-static void emit_targets(struct engine *e)
+static void on_notice(struct engine *e, const struct ecap_notice *notice)
 {
-	struct ecap_target *const *targets;
-	size_t n = ecap_attacher_get_targets(e->attacher, &targets);
+	const struct ecap_out_target target = {
+		.path = notice->path,
+		.lib = notice->probe ? notice->probe->name : NULL,
+		.attach = ecap_rung_name(ecap_kernel_get_rung(e->kernel)),
+		.is_inside = notice->is_inside,
+		.is_stepped = notice->is_stepped,
+		.n_hooks = notice->n_hooks,
+		.n_aliases = notice->n_aliases,
+	};
 
-	for (size_t i = 0; i < n; i++) {
-		const struct ecap_out_target target = {
-			.path = targets[i]->path,
-			.lib = targets[i]->probe->name,
-			.attach = ecap_rung_name(ecap_kernel_get_rung(e->kernel)),
-			.is_inside = targets[i]->n_inners,
-			.is_stepped = targets[i]->is_stepped,
-			.n_hooks = targets[i]->n_places,
-			.n_aliases = targets[i]->n_aliases,
-		};
-
+	if (notice->kind == ECAP_NOTICE_TARGET)
 		ecap_dispatch_target_event(e->dispatch, &target);
+	else if (notice->hooked_ns > e->active_ns)
+		ecap_dispatch_late(e->dispatch, notice);
+}
+
+/* What the attacher has to tell. */
+static void take_notices(struct engine *e)
+{
+	struct ecap_notice *notice, *next;
+
+	for (notice = ecap_attacher_take_notices(e->attacher); notice; notice = next) {
+		next = notice->next;
+		if (!e->opts->dry_run)
+			on_notice(e, notice);
+		ecap_notice_free(notice);
 	}
 }
 
@@ -172,9 +185,9 @@ static int begin_capture(struct engine *e)
 	}
 	e->phase = PHASE_CAPTURING;
 	e->captured = true;
-	if (!e->opts->dry_run)
-		emit_targets(e);
+	take_notices(e);
 	ecap_kernel_set_active(e->kernel, !e->opts->dry_run);
+	e->active_ns = ecap_clock_monotonic();
 	if (e->opts->dry_run)
 		ecap_info("capturing nothing (dry run); would hook %s, %s", targets, rung);
 	else
@@ -201,6 +214,8 @@ static void begin_writing(struct engine *e)
 	unwatch_records(e);
 	if (r < 0)
 		e->result = ecap_err_r(r, "cannot read the kernel's records");
+	if (e->captured)
+		take_notices(e);
 	ecap_dispatch_end(e->dispatch);
 	if (e->captured)
 		emit_stats(e, true);
@@ -264,6 +279,8 @@ static void on_change(struct engine *e)
 	uint64_t n;
 
 	(void)!read(e->event_fd, &n, sizeof(n));
+	if (e->phase == PHASE_CAPTURING)
+		take_notices(e);
 	check_attacher(e);
 	check_destinations(e);
 }
@@ -499,6 +516,7 @@ static int start_attacher(struct engine *e)
 		/* another namespace's /proc names others by these numbers: search all */
 		.n_pids = ecap_process_proc_is_ours() ? e->opts->n_pids : 0,
 		.placement = e->opts->placement,
+		.can_watch = ecap_process_proc_is_ours(),
 		.dry_run = e->opts->dry_run,
 		.event_fd = e->event_fd,
 	};

@@ -3,23 +3,87 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "engine/registry.h"
 #include "engine/target.h"
 #include "target/alias.h"
 #include "target/discover.h"
+#include "target/watch.h"
 
 #define MAX_REQUIRED 4096
 
-void ecap_finder_done(struct ecap_finder *f)
+/* Files that were looked at while we capture; beyond that many, all are looked at once more. */
+#define MAX_LOOKED_AT 65536
+
+/* What the kernel says of a mapped file. */
+struct arrival_key {
+	uint64_t ino;
+	uint64_t generation;
+	uint32_t dev_major;
+	uint32_t dev_minor;
+};
+
+struct ecap_finder {
+	struct ecap_target *targets[ECAP_MAX_TARGETS]; /* owned */
+	size_t n_targets;
+	size_t n_refused; /* beyond ECAP_MAX_TARGETS */
+	enum ecap_placement_choice placement;
+	int alias_error; /* why aliases could not be told, 0: they could */
+	char where[160]; /* the search looked */
+	/* struct arrival_key -> its target, or one of those below */
+	struct ecap_hash *looked_at;
+};
+
+static char no_target; /* no probe knows it */
+static char was_gone;  /* nobody could look; the next process that has it may live longer */
+
+int ecap_finder_new(enum ecap_placement_choice placement, struct ecap_finder **ret)
 {
+	ecap_cleanup(ecap_finder_freep) struct ecap_finder *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->placement = placement;
+	r = ecap_hash_new(sizeof(struct arrival_key), MAX_LOOKED_AT, &f->looked_at);
+	if (r < 0)
+		return r;
+	*ret = ecap_take_ptr(f);
+	return 0;
+}
+
+void ecap_finder_free(struct ecap_finder *f)
+{
+	if (!f)
+		return;
 	for (size_t i = 0; i < f->n_targets; i++)
 		ecap_target_free(f->targets[i]);
-	f->n_targets = 0;
+	ecap_hash_free(f->looked_at);
+	free(f);
+}
+
+size_t ecap_finder_get_targets(const struct ecap_finder *f, struct ecap_target *const **ret)
+{
+	*ret = f->targets;
+	return f->n_targets;
+}
+
+void ecap_finder_release(struct ecap_finder *f, struct ecap_target *t)
+{
+	for (size_t i = 0; i < f->n_targets; i++) {
+		if (f->targets[i] == t) {
+			f->targets[i] = f->targets[--f->n_targets];
+			break;
+		}
+	}
+	ecap_hash_remove_all(f->looked_at, t);
 }
 
 /* ---------------------------------------------------------------------------------- the search */
@@ -44,8 +108,7 @@ static bool is_alias(struct ecap_finder *f, const struct ecap_target *t,
 {
 	int r;
 
-	if (t->probe != other->probe || t->n_places != other->n_places ||
-	    t->places[0].file_off != other->places[0].file_off)
+	if (t->probe != other->probe || t->places[0].file_off != other->places[0].file_off)
 		return false;
 	r = ecap_alias_check(t->fd, other->fd, t->places[0].file_off);
 	if (r < 0 && !f->alias_error)
@@ -62,42 +125,73 @@ static struct ecap_target *find_alias(struct ecap_finder *f, const struct ecap_t
 	return NULL;
 }
 
-/* Returns whether the target, and its descriptor, are the finder's from now on. */
-static bool add_target(struct ecap_finder *f, struct ecap_target *t)
+/*
+ * See whether the file open at @fd is a target, new or under another name. On ECAP_LOOK_NEW @fd is
+ * the target's.
+ */
+static enum ecap_look add_file(struct ecap_finder *f, int fd, const char *path,
+			       struct ecap_target **ret)
 {
-	struct ecap_target *same;
+	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
+	char why[128];
+	int r = ecap_target_resolve(fd, path, &t);
 
-	if (f->n_targets == ECAP_MAX_TARGETS) {
-		f->n_refused++;
-		return false;
+	if (r < 0) {
+		if (r != -ENOENT && r != -ENOEXEC)
+			ecap_debug("%s: passed over: %s", path, ecap_strerror(r, why, sizeof(why)));
+		return ECAP_LOOK_NOTHING;
 	}
-	same = find_alias(f, t);
-	if (same) {
-		ecap_debug("%s is %s under another name: hooked once", t->path, same->path);
-		same->n_aliases++;
-		return false;
+	*ret = find_alias(f, t);
+	if (!*ret && f->n_targets < ECAP_MAX_TARGETS) {
+		*ret = t;
+		f->targets[f->n_targets++] = ecap_take_ptr(t);
+		return ECAP_LOOK_NEW;
 	}
-	f->targets[f->n_targets++] = t;
-	return true;
+	t->fd = -1; /* stays the caller's */
+	if (!*ret)
+		return ECAP_LOOK_FULL;
+	ecap_debug("%s is %s under another name: hooked once", t->path, (*ret)->path);
+	if (ecap_target_add_alias(*ret, &t->ids[0]) < 0)
+		ecap_debug("no memory to remember that");
+	return ECAP_LOOK_KNOWN;
+}
+
+static void analyse(const struct ecap_finder *f, struct ecap_target *t)
+{
+	if (f->placement == ECAP_PLACE_AUTO)
+		ecap_target_analyse(t);
 }
 
 static bool found_file(int fd, const char *path, void *arg)
 {
 	struct ecap_finder *f = arg;
-	struct ecap_target *t = NULL;
-	char why[128];
-	int r = ecap_target_resolve(fd, path, f->placement, &t);
+	struct ecap_target *t;
 
-	if (r < 0) {
-		if (r != -ENOENT && r != -ENOEXEC)
-			ecap_debug("%s: passed over: %s", path, ecap_strerror(r, why, sizeof(why)));
-		return false;
-	}
-	if (add_target(f, t))
+	switch (add_file(f, fd, path, &t)) {
+	case ECAP_LOOK_NEW:
+		analyse(f, t);
 		return true;
-	t->fd = -1; /* stays the caller's */
-	ecap_target_free(t);
+	case ECAP_LOOK_FULL:
+		f->n_refused++;
+		break;
+	case ECAP_LOOK_NOTHING:
+	case ECAP_LOOK_KNOWN:
+	case ECAP_LOOK_GONE:
+		break;
+	}
 	return false;
+}
+
+static void warn_search(const struct ecap_finder *f)
+{
+	if (f->n_refused)
+		ecap_warn("%zu TLS libraries beyond the first %u are not hooked; name one with "
+			  "--libssl",
+			  f->n_refused, ECAP_MAX_TARGETS);
+	if (f->alias_error)
+		(void)ecap_warn_r(f->alias_error,
+				  "cannot tell whether libraries under overlayfs are one file; one "
+				  "that is hooked twice shows false losses (mid_call)");
 }
 
 int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pids)
@@ -114,21 +208,91 @@ int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pid
 
 	if (r < 0)
 		return ecap_err_r(r, "cannot search for TLS libraries in /proc");
-	if (f->n_refused)
-		ecap_warn("%zu TLS libraries beyond the first %u are not hooked; name one with "
-			  "--libssl",
-			  f->n_refused, ECAP_MAX_TARGETS);
-	if (f->alias_error)
-		(void)ecap_warn_r(f->alias_error,
-				  "cannot tell whether libraries under overlayfs are one file; one "
-				  "that is hooked twice shows false losses (mid_call)");
-	if (f->n_targets)
-		return 0;
-	ecap_err("no TLS library found in the dynamic linker's cache and %zu files that %zu "
-		 "processes run (%zu more could not be looked into); name a library or a program "
-		 "with --libssl PATH",
-		 where.n_files, where.n_processes, where.n_denied);
-	return -ENOENT;
+	warn_search(f);
+	(void)snprintf(f->where, sizeof(f->where),
+		       "the dynamic linker's cache and %zu files that %zu processes run (%zu more "
+		       "could not be looked into)",
+		       where.n_files, where.n_processes, where.n_denied);
+	return (int)f->n_targets;
+}
+
+const char *ecap_finder_describe_search(const struct ecap_finder *f)
+{
+	return f->where;
+}
+
+/* ---------------------------------------------------------------------------- files that arrive */
+
+/* Whether the file open at @fd is that of a target: *ret. */
+static bool find_target(const struct ecap_finder *f, int fd, struct ecap_target **ret)
+{
+	struct ecap_file_id id;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	id = (struct ecap_file_id){ .dev = st.st_dev, .ino = st.st_ino };
+	for (size_t i = 0; i < f->n_targets; i++) {
+		*ret = f->targets[i];
+		if (ecap_target_is(*ret, &id))
+			return true;
+	}
+	*ret = NULL;
+	return false;
+}
+
+static enum ecap_look look_at_file(struct ecap_finder *f, const struct ecap_arrival *arrival,
+				   struct ecap_target **ret)
+{
+	ecap_autoclose int fd = ecap_mapping_open(arrival->pid, &arrival->map);
+	enum ecap_look look;
+
+	if (fd < 0)
+		return ECAP_LOOK_GONE;
+	if (find_target(f, fd, ret))
+		return ECAP_LOOK_KNOWN;
+	look = add_file(f, fd, arrival->map.path, ret);
+	if (look == ECAP_LOOK_NEW)
+		(void)ecap_take_fd(fd);
+	return look;
+}
+
+static void remember(struct ecap_finder *f, const struct arrival_key *key, void *what)
+{
+	(void)ecap_hash_remove(f->looked_at, key);
+	if (ecap_hash_insert(f->looked_at, key, what) == -ENOSPC)
+		ecap_hash_remove_all(f->looked_at, NULL);
+}
+
+enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival *arrival,
+				struct ecap_target **ret)
+{
+	const struct arrival_key key = {
+		.ino = arrival->map.ino,
+		.generation = arrival->generation,
+		.dev_major = arrival->map.dev_major,
+		.dev_minor = arrival->map.dev_minor,
+	};
+	void *known = ecap_hash_find(f->looked_at, &key);
+	enum ecap_look look;
+
+	*ret = NULL;
+	if (known == &no_target)
+		return ECAP_LOOK_NOTHING;
+	if (known && known != &was_gone) {
+		*ret = known;
+		return ECAP_LOOK_KNOWN;
+	}
+	look = look_at_file(f, arrival, ret);
+	if (look == ECAP_LOOK_GONE && known)
+		return ECAP_LOOK_NOTHING;
+	if (look == ECAP_LOOK_GONE)
+		remember(f, &key, &was_gone);
+	else if (look == ECAP_LOOK_NOTHING)
+		remember(f, &key, &no_target);
+	else if (look != ECAP_LOOK_FULL)
+		remember(f, &key, *ret);
+	return look;
 }
 
 /* ------------------------------------------------------------------------------ the named file */
@@ -179,10 +343,11 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path)
 
 	if (fd < 0)
 		return ecap_err_r(errno, "--libssl %s", path);
-	r = ecap_target_resolve(fd, path, f->placement, &f->targets[0]);
+	r = ecap_target_resolve(fd, path, &f->targets[0]);
 	if (r < 0)
 		return explain_named(path, fd, r);
 	(void)ecap_take_fd(fd);
 	f->n_targets = 1;
-	return 0;
+	analyse(f, f->targets[0]);
+	return 1;
 }

@@ -7,23 +7,48 @@
 #include "base/cleanup.h"
 #include "engine/target.h"
 
+struct ecap_arrival;
+
 #define ECAP_MAX_TARGETS 1024
 
-/* The files that are to be hooked: those that a search found, or the one that was named. */
-struct ecap_finder {
-	struct ecap_target *targets[ECAP_MAX_TARGETS]; /* owned */
-	size_t n_targets;
-	size_t n_refused; /* beyond ECAP_MAX_TARGETS */
-	enum ecap_placement_choice placement;
-	int alias_error; /* why aliases could not be told, 0: they could */
-};
+/*
+ * Knows the files that are to be hooked: those that a search found or that were named, and those
+ * that processes map later. Used by one thread.
+ */
+struct ecap_finder;
+
+int ecap_finder_new(enum ecap_placement_choice placement, struct ecap_finder **ret);
+/* Frees the targets, too. */
+void ecap_finder_free(struct ecap_finder *f);
+ECAP_DEFINE_FREEP(struct ecap_finder, ecap_finder_free)
 
 /*
  * Search the dynamic linker's cache and what processes run; with @n_pids only what those run.
- * -ENOENT: there is no target. Logs what failed.
+ * Returns how many targets there are; a negative errno, which was logged: nothing could be
+ * searched.
  */
 int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pids);
+/* Where the search looked, for people: "the dynamic linker's cache and ...". Borrowed. */
+const char *ecap_finder_describe_search(const struct ecap_finder *f);
 /* Take the file at @path, which must be a target; logs why it is not one. */
 int ecap_finder_use_file(struct ecap_finder *f, const char *path);
-/* Release the targets; @f is the caller's. */
-void ecap_finder_done(struct ecap_finder *f);
+
+/* The targets. Returns how many. Borrowed until the next call of another function. */
+size_t ecap_finder_get_targets(const struct ecap_finder *f, struct ecap_target *const **ret);
+/* @t is the caller's from now on, and the finder does not know its file any more. */
+void ecap_finder_release(struct ecap_finder *f, struct ecap_target *t);
+
+enum ecap_look {
+	ECAP_LOOK_NOTHING, /* no probe knows it */
+	ECAP_LOOK_KNOWN,   /* a target that is there already */
+	ECAP_LOOK_NEW,	   /* a target that was added */
+	ECAP_LOOK_GONE,	   /* it could not be opened any more; said once of each file */
+	ECAP_LOOK_FULL,	   /* a target, but there are ECAP_MAX_TARGETS */
+};
+
+/*
+ * See what a process has just mapped. Each file is opened once. *@ret, borrowed, is the target if
+ * it is known or new.
+ */
+enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival *arrival,
+				struct ecap_target **ret);

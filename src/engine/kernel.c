@@ -36,8 +36,8 @@ struct ecap_kernel {
 	size_t settings_size;
 	struct ecap_check *checks; /* the kernel writes these */
 	size_t checks_size;
-	uint32_t n_inner;
-	uint32_t n_checks; /* 0 is none */
+	bool inner_used[ECAP_MAX_INNER];
+	bool check_used[ECAP_MAX_CHECKS];
 };
 
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -507,25 +507,56 @@ bool ecap_kernel_is_emulated(const struct ecap_kernel *k, enum ecap_code_kind ki
 	return k->is_emulated[kind];
 }
 
+/* The lowest number that is not used, or -ENOSPC. It is used then. */
+static int take_number(bool *used, uint32_t n, uint32_t *ret)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (!used[i]) {
+			used[i] = true;
+			*ret = i;
+			return 0;
+		}
+	}
+	return -ENOSPC;
+}
+
 int ecap_kernel_add_inner(struct ecap_kernel *k, uint32_t own, const struct ecap_row *row,
 			  uint32_t *ret)
 {
-	uint32_t at = ECAP_MAX_ROWS + k->n_inner;
-	int r = k->n_inner < ECAP_MAX_INNER ? put_row(k, at, own, *row) : -ENOSPC;
+	uint32_t n;
+	int r = take_number(k->inner_used, ECAP_MAX_INNER, &n);
 
-	if (r < 0)
-		return r;
-	k->n_inner++;
-	*ret = at;
-	return 0;
+	if (!r)
+		r = put_row(k, ECAP_MAX_ROWS + n, own, *row);
+	if (!r)
+		*ret = ECAP_MAX_ROWS + n;
+	return r;
+}
+
+void ecap_kernel_drop_inner(struct ecap_kernel *k, uint32_t row)
+{
+	k->inner_used[row - ECAP_MAX_ROWS] = false;
 }
 
 int ecap_kernel_add_check(struct ecap_kernel *k, uint32_t *ret)
 {
-	if (k->n_checks + 1 >= ECAP_MAX_CHECKS)
-		return -ENOSPC;
-	*ret = ++k->n_checks;
-	return 0;
+	int r;
+
+	k->check_used[0] = true; /* stands for none */
+	r = take_number(k->check_used, ECAP_MAX_CHECKS, ret);
+	if (!r)
+		k->checks[*ret] = (struct ecap_check){ .state = ECAP_CHECK_IDLE };
+	return r;
+}
+
+void ecap_kernel_open_check(struct ecap_kernel *k, uint32_t check)
+{
+	__atomic_store_n(&k->checks[check].state, ECAP_CHECK_OPEN, __ATOMIC_SEQ_CST);
+}
+
+void ecap_kernel_drop_check(struct ecap_kernel *k, uint32_t check)
+{
+	k->check_used[check] = false;
 }
 
 enum ecap_check_state ecap_kernel_get_check(struct ecap_kernel *k, uint32_t check)

@@ -81,8 +81,16 @@ bool ecap_kernel_is_emulated(const struct ecap_kernel *k, enum ecap_code_kind ki
  */
 int ecap_kernel_add_inner(struct ecap_kernel *k, uint32_t own, const struct ecap_row *row,
 			  uint32_t *ret);
-/* Add a check of an inner function against the public ones that call it. -ENOSPC: no room. */
+/*
+ * Add a check of an inner function against the public ones that call it; it is idle at first.
+ * -ENOSPC: no room.
+ */
 int ecap_kernel_add_check(struct ecap_kernel *k, uint32_t *ret);
+/* The inner function is hooked, too. */
+void ecap_kernel_open_check(struct ecap_kernel *k, uint32_t check);
+/* Give their numbers back. No link may have them any more. */
+void ecap_kernel_drop_inner(struct ecap_kernel *k, uint32_t row);
+void ecap_kernel_drop_check(struct ecap_kernel *k, uint32_t check);
 /* What has come of it so far. */
 enum ecap_check_state ecap_kernel_get_check(struct ecap_kernel *k, uint32_t check);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/stats.h"
 
+#include "engine/attacher.h"
 #include "engine/dest.h"
 #include "engine/dispatch.h"
 #include "engine/kernel.h"
@@ -36,6 +37,7 @@ int ecap_stats_read(const struct ecap_stats_sources *from, struct ecap_stats *re
 			.processes = seen.n_processes,
 			.invalid_records = seen.n_invalid,
 			.missed_records = counters[ECAP_CTR_LOST_ENDS],
+			.missed_files = ecap_attacher_n_missed(from->attacher),
 			.lost = ret->lost,
 			.outputs = ret->outputs,
 			.n_outputs = from->n_outputs,
@@ -47,6 +49,7 @@ int ecap_stats_read(const struct ecap_stats_sources *from, struct ecap_stats *re
 			.calls = counters[ECAP_CTR_LOST_CALLS + reason],
 			.bytes = counters[ECAP_CTR_LOST_BYTES + reason],
 		};
+	ret->lost[ECAP_LOSS_LATE_ATTACH - 1].calls += seen.n_late;
 	read_outputs(from, ret);
 	return r;
 }

@@ -7,6 +7,7 @@
 #include "engine/outputs.h"
 #include "sinks/event.h"
 
+struct ecap_attacher;
 struct ecap_dispatch;
 struct ecap_kernel;
 
@@ -14,6 +15,7 @@ struct ecap_kernel;
 struct ecap_stats_sources {
 	const struct ecap_kernel *kernel;
 	const struct ecap_dispatch *dispatch;
+	const struct ecap_attacher *attacher;
 	const struct ecap_output *specs; /* as many as outputs has */
 	const struct ecap_outputs *outputs;
 	size_t n_outputs;

@@ -35,6 +35,10 @@ static bool log_losses(const struct ecap_out_stats *stats)
 		ecap_warn("%" PRIu64 " starts and ends of processes and connections were missed, "
 			  "too",
 			  stats->missed_records);
+	if (stats->missed_files)
+		ecap_warn("%" PRIu64 " file%s that processes ran were gone before they could be "
+			  "looked at",
+			  stats->missed_files, plural(stats->missed_files));
 	if (stats->invalid_records)
 		ecap_warn("%" PRIu64 " record%s from the kernel made no sense and were left out",
 			  stats->invalid_records, plural(stats->invalid_records));

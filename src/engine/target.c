@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "engine/registry.h"
@@ -14,11 +16,42 @@ void ecap_target_free(struct ecap_target *t)
 {
 	if (!t)
 		return;
-	if (t->fd >= 0)
-		(void)close(t->fd);
+	ecap_closep(&t->fd);
+	ecap_closep(&t->user_fd);
+	free(t->ids);
 	free(t->path);
 	free(t->places);
 	free(t);
+}
+
+bool ecap_target_is(const struct ecap_target *t, const struct ecap_file_id *id)
+{
+	for (size_t i = 0; i < t->n_ids; i++) {
+		if (t->ids[i].dev == id->dev && t->ids[i].ino == id->ino)
+			return true;
+	}
+	return false;
+}
+
+int ecap_target_add_alias(struct ecap_target *t, const struct ecap_file_id *id)
+{
+	struct ecap_file_id *ids = realloc(t->ids, (t->n_ids + 1) * sizeof(*ids));
+
+	if (!ids)
+		return -ENOMEM;
+	t->ids = ids;
+	t->ids[t->n_ids++] = *id;
+	return 0;
+}
+
+static int note_file(struct ecap_target *t, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	t->mtime = st.st_mtim;
+	return ecap_target_add_alias(t, &(struct ecap_file_id){ st.st_dev, st.st_ino });
 }
 
 /* Two names of one function get one hook: the first row's. */
@@ -31,7 +64,7 @@ static bool has_place(const struct ecap_target *t, uint64_t file_off)
 	return false;
 }
 
-static int resolve_places(struct ecap_target *t, struct ecap_image *img, uint32_t first_row)
+static int resolve_places(struct ecap_target *t, struct ecap_image *img)
 {
 	const struct ecap_probe_desc *probe = t->probe;
 	struct ecap_function f;
@@ -54,7 +87,7 @@ static int resolve_places(struct ecap_target *t, struct ecap_image *img, uint32_
 		t->places[t->n_places++] = (struct ecap_place){
 			.at = probe->hooks[i].at,
 			.group = probe->hooks[i].group,
-			.row = first_row + (uint32_t)i,
+			.row = t->first_row + (uint32_t)i,
 			.file_off = f.file_off,
 		};
 	}
@@ -130,11 +163,11 @@ static int add_callers(const struct ecap_placement *found, const struct group *g
 }
 
 static void add_inner(struct ecap_target *t, const struct ecap_placement *found,
-		      const struct group *g, uint32_t first_row)
+		      const struct group *g)
 {
 	struct ecap_inner inner = {
 		.group = g->inner->group,
-		.own = first_row + g->inner_hook,
+		.own = t->first_row + g->inner_hook,
 		.n_places = found->n_places,
 		.shape = {
 			.dir = g->inner->shape.dir,
@@ -147,13 +180,11 @@ static void add_inner(struct ecap_target *t, const struct ecap_placement *found,
 	};
 
 	memcpy(inner.places, found->places, sizeof(inner.places));
-	if (add_callers(found, g, first_row, &inner.shape) == 0)
+	if (add_callers(found, g, t->first_row, &inner.shape) == 0)
 		t->inners[t->n_inners++] = inner;
 }
 
-/* Look for inner functions. To find none is no error: the public ones are hooked. */
-static void resolve_inners(struct ecap_target *t, int fd, const struct ecap_image *img,
-			   uint32_t first_row)
+static void find_inners(struct ecap_target *t, const struct ecap_image *img)
 {
 	struct ecap_placement found[ECAP_MAX_GROUPS];
 	struct ecap_placement_group groups[ECAP_MAX_GROUPS];
@@ -171,7 +202,7 @@ static void resolve_inners(struct ecap_target *t, int fd, const struct ecap_imag
 	}
 	if (!n)
 		return;
-	r = ecap_placement_find_isolated(fd, img, groups, n, found);
+	r = ecap_placement_find_isolated(t->fd, img, groups, n, found);
 	if (r < 0) {
 		ecap_debug("%s: its code was not analysed: %s", t->path,
 			   r == -ECHILD ? "that took too much time or memory" :
@@ -180,19 +211,26 @@ static void resolve_inners(struct ecap_target *t, int fd, const struct ecap_imag
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (found[i].kind == ECAP_PLACEMENT_CALLEE)
-			add_inner(t, &found[i], &collected[i], first_row);
+			add_inner(t, &found[i], &collected[i]);
 		else
 			ecap_debug("%s: %s and its like stay hooked: %s", t->path,
 				   groups[i].functions[0].symbol, found[i].reason);
 	}
 }
 
-int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice placement,
-			struct ecap_target **ret)
+void ecap_target_analyse(struct ecap_target *t)
+{
+	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+
+	t->is_analysed = true;
+	if (ecap_image_open(t->fd, &img) == 0)
+		find_inners(t, img);
+}
+
+int ecap_target_resolve(int fd, const char *path, struct ecap_target **ret)
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
-	uint32_t first_row = 0;
 	int r;
 
 	r = ecap_image_open(fd, &img);
@@ -202,23 +240,25 @@ int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice pla
 	if (!t)
 		return -ENOMEM;
 	t->fd = -1;
+	t->user_fd = -1;
 	for (size_t i = 0; i < ecap_registry_n_probes() && !t->probe; i++) {
-		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &first_row);
+		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &t->first_row);
 
 		if (probe->recognise(img))
 			t->probe = probe;
 	}
 	if (!t->probe)
 		return -ENOENT;
-	r = resolve_places(t, img, first_row);
+	r = resolve_places(t, img);
 	if (r < 0)
 		return r;
 	t->path = strdup(path);
 	if (!t->path)
 		return -ENOMEM;
+	r = note_file(t, fd);
+	if (r < 0)
+		return r;
 
-	if (placement == ECAP_PLACE_AUTO)
-		resolve_inners(t, fd, img, first_row);
 	t->fd = fd;
 	*ret = ecap_take_ptr(t);
 	return 0;

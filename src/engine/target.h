@@ -4,11 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "engine/probe.h"
 #include "target/placement.h"
 
+struct ecap_binding;
 struct ecap_image;
 
 /* A hook resolved in a file. */
@@ -36,17 +38,43 @@ enum ecap_placement_choice {
 	ECAP_PLACE_PUBLIC, /* the functions that programs call */
 };
 
+/* What stat() says of a file. Under overlayfs one inode has one of these for each mount. */
+struct ecap_file_id {
+	dev_t dev;
+	ino_t ino;
+};
+
 /* A file in which a probe found its library, and where its hooks go. */
 struct ecap_target {
 	char *path; /* for people; the kernel is given the descriptor */
 	int fd;
+	struct ecap_file_id *ids; /* its own, then those of its aliases */
+	size_t n_ids;
+	struct timespec mtime; /* of what was resolved */
 	const struct ecap_probe_desc *probe;
+	uint32_t first_row; /* of the probe's hooks */
 	struct ecap_place *places;
 	size_t n_places;
 	struct ecap_inner inners[ECAP_MAX_GROUPS];
 	size_t n_inners;
+	bool is_analysed; /* else there may be inner functions, but nobody has looked yet */
 	bool is_stepped;  /* at least one of them is hooked where the kernel single-steps */
-	size_t n_aliases; /* other files that are this very inode below an overlay */
+
+	/* engine/hooks.c's */
+	struct ecap_binding *bindings;
+	uint32_t checks[ECAP_MAX_GROUPS]; /* of each group, 0: none */
+	struct ecap_target *next_hooked;
+
+	/* engine/reaper.c's */
+	size_t n_going; /* links that are being taken away */
+	bool is_given;
+	struct ecap_target *next_done;
+
+	/* engine/attacher.c's */
+	uint64_t hooked_ns; /* CLOCK_MONOTONIC; from then on nothing is missed; 0: it is not */
+	struct ecap_target *next_going; /* of those whose links are being taken away */
+	bool needs_user;		/* else it stays hooked whoever uses it */
+	int user_fd;			/* pidfd of a process that does, or -1 */
 };
 
 /*
@@ -54,7 +82,16 @@ struct ecap_target {
  * On success @fd belongs to the target. -ENOENT: no probe knows it, or a required function is
  * missing; other errors as ecap_image_open().
  */
-int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice placement,
-			struct ecap_target **ret);
+int ecap_target_resolve(int fd, const char *path, struct ecap_target **ret);
+/*
+ * Analyse the code of @t for inner functions, some milliseconds in a process of its own. To find
+ * none is no error: the public functions are hooked, as if nobody had looked.
+ */
+void ecap_target_analyse(struct ecap_target *t);
+/* Its hooks must be gone. */
 void ecap_target_free(struct ecap_target *t);
+/* Whether @t is the file that stat() shows as @id, under whatever name. */
+bool ecap_target_is(const struct ecap_target *t, const struct ecap_file_id *id);
+/* The file that stat() shows as @id is @t, too. */
+int ecap_target_add_alias(struct ecap_target *t, const struct ecap_file_id *id);
 ECAP_DEFINE_FREEP(struct ecap_target, ecap_target_free)

@@ -88,6 +88,7 @@ struct ecap_out_stats {
 	uint64_t conns;
 	uint64_t processes;
 	uint64_t invalid_records; /* from the kernel, left out */
+	uint64_t missed_files;	  /* mapped by processes, gone before they could be looked at */
 	uint64_t missed_records;  /* starts and ends of processes and connections */
 	const struct ecap_out_lost *lost;
 	size_t n_lost;

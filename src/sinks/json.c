@@ -173,6 +173,7 @@ static void put_stats(struct ecap_json *w, const struct ecap_out_stats *stats)
 	put_u64(w, "invalid", stats->invalid_records);
 	put_u64(w, "missed", stats->missed_records);
 	ecap_json_end_object(w);
+	put_u64(w, "missed_files", stats->missed_files);
 	put_outputs(w, stats);
 }
 

@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -71,32 +69,6 @@ static void offer(struct search *s, int fd, const char *path)
 		(void)ecap_take_fd(owned);
 }
 
-/*
- * Open the very file that is mapped: map_files leads to it even if its path is gone or names
- * another file by now. It needs more rights than the path does.
- */
-static int open_mapped(pid_t pid, const struct ecap_mapping *map)
-{
-	char path[PATH_MAX + 32];
-	struct stat st;
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid,
-		       map->start, map->end);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd >= 0)
-		return fd;
-	(void)snprintf(path, sizeof(path), "/proc/%d/root%s", pid, map->path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0 || st.st_ino != map->ino) {
-		(void)close(fd);
-		return -ESTALE;
-	}
-	return fd;
-}
-
 static int on_mapping(pid_t pid, const struct ecap_mapping *map, void *arg)
 {
 	struct search *s = arg;
@@ -110,7 +82,7 @@ static int on_mapping(pid_t pid, const struct ecap_mapping *map, void *arg)
 
 	if (!add_key(s->mapped, &key))
 		return 0;
-	fd = open_mapped(pid, map);
+	fd = ecap_mapping_open(pid, map);
 	if (fd >= 0)
 		offer(s, fd, map->path);
 	return 0;

@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -44,9 +46,14 @@ static ssize_t read_small(pid_t pid, const char *name, char *buf, size_t size)
 /* pid (comm) state ppid ... comm may hold anything: look for its end from the end of the line. */
 static int parse_stat(const char *stat, struct ecap_process_facts *ret)
 {
-	const char *p = strrchr(stat, ')');
+	const char *begin = strchr(stat, '('), *end = strrchr(stat, ')');
+	size_t len;
 
-	return p && sscanf(p, ") %*c %" SCNu32, &ret->ppid) == 1 ? 0 : -EBADMSG;
+	if (!begin || !end || sscanf(end, ") %*c %" SCNu32, &ret->ppid) != 1)
+		return -EBADMSG;
+	len = (size_t)(end - ++begin);
+	memcpy(ret->comm, begin, len < sizeof(ret->comm) ? len : sizeof(ret->comm) - 1);
+	return 0;
 }
 
 bool ecap_container_id_parse(const char *cgroup, char ret[ECAP_CONTAINER_ID_LEN + 1])
@@ -148,6 +155,45 @@ bool ecap_mapping_parse(char *line, struct ecap_mapping *ret)
 	m.path = line + path_at;
 	*ret = m;
 	return true;
+}
+
+static void map_files_path(pid_t pid, const struct ecap_mapping *map, char ret[64])
+{
+	(void)snprintf(ret, 64, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, map->start,
+		       map->end);
+}
+
+/* Open @path if it has the inode number of @map. */
+static int open_if_same(const char *path, const struct ecap_mapping *map)
+{
+	ecap_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_ino == map->ino ? ecap_take_fd(fd) : -ESTALE;
+}
+
+int ecap_mapping_open(pid_t pid, const struct ecap_mapping *map)
+{
+	char path[PATH_MAX + 32];
+	int fd;
+
+	map_files_path(pid, map, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0)
+		return fd;
+	(void)snprintf(path, sizeof(path), "/proc/%d/root%s", pid, map->path);
+	fd = open_if_same(path, map);
+	return fd == -ENOENT ? open_if_same(map->path, map) : fd;
+}
+
+bool ecap_mapping_exists(pid_t pid, const struct ecap_mapping *map)
+{
+	char path[64];
+
+	map_files_path(pid, map, path);
+	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int ecap_mapping_each(pid_t pid, ecap_mapping_fn fn, void *arg)

@@ -10,8 +10,11 @@
 
 #define ECAP_CONTAINER_ID_LEN 64
 
+#define ECAP_PROCESS_COMM_LEN 16
+
 struct ecap_process_facts {
 	uint32_t ppid;
+	char comm[ECAP_PROCESS_COMM_LEN];	   /* of its first thread; ends with a NUL */
 	char exe[PATH_MAX];			   /* empty: could not be read */
 	char container[ECAP_CONTAINER_ID_LEN + 1]; /* empty: in none */
 };
@@ -55,6 +58,15 @@ struct ecap_mapping {
 /* Called for each executable file mapping of a process, as ecap_process_fn. */
 typedef int (*ecap_mapping_fn)(pid_t pid, const struct ecap_mapping *map, void *arg);
 int ecap_mapping_each(pid_t pid, ecap_mapping_fn fn, void *arg);
+
+/*
+ * Open the very file that @map of process @pid shows, for reading, even if its path is gone or
+ * names another file by now. Without the right to that, or when the process has ended, by its path,
+ * if it still has the same inode number there. Returns a descriptor, the caller's.
+ */
+int ecap_mapping_open(pid_t pid, const struct ecap_mapping *map);
+/* Whether process @pid still has @map where it was: then it is the process that made it. */
+bool ecap_mapping_exists(pid_t pid, const struct ecap_mapping *map);
 
 /* Parse one line of /proc/PID/maps in place. false: not an executable mapping of a file. */
 bool ecap_mapping_parse(char *line, struct ecap_mapping *ret);

@@ -180,6 +180,23 @@ static void walk_removes(void **state)
 	assert_int_equal(count(h), 0);
 }
 
+static void removes_by_value(void **state)
+{
+	ecap_cleanup(ecap_hash_freep) struct ecap_hash *h = NULL;
+	int values[3];
+
+	(void)state;
+	assert_int_equal(ecap_hash_new(sizeof(uint32_t), 1000, &h), 0);
+	for (uint32_t i = 0; i < 300; i++)
+		assert_int_equal(ecap_hash_insert(h, &i, &values[i % 3]), 0);
+	ecap_hash_remove_all(h, &values[1]);
+	assert_int_equal(count(h), 200);
+	for (uint32_t i = 0; i < 300; i++)
+		assert_int_equal(ecap_hash_find(h, &i) != NULL, i % 3 != 1);
+	ecap_hash_remove_all(h, NULL);
+	assert_int_equal(count(h), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +207,7 @@ int main(void)
 		cmocka_unit_test(agrees_with_an_array),
 		cmocka_unit_test(holds_many),
 		cmocka_unit_test(walk_removes),
+		cmocka_unit_test(removes_by_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,7 @@ static const struct ecap_out_stats stats = {
 	.processes = 1,
 	.invalid_records = 8,
 	.missed_records = 6,
+	.missed_files = 7,
 	.lost = lost,
 	.n_lost = ECAP_ARRAY_SIZE(lost),
 	.outputs = outputs,
@@ -202,7 +203,8 @@ static const struct {
 			"\"final\":true,\"seen\":{\"bytes\":5000,\"calls\":40,\"connections\":3,"
 			"\"processes\":1},\"lost\":{\"ring_full\":{\"calls\":2,\"bytes\":300},"
 			"\"page_fault\":{\"calls\":1,\"bytes\":0}},\"records\":{\"invalid\":8,"
-			"\"missed\":6},\"outputs\":[{\"format\":\"text\",\"dest\":\"a\\\"b\","
+			"\"missed\":6},\"missed_files\":7,"
+			"\"outputs\":[{\"format\":\"text\",\"dest\":\"a\\\"b\","
 			"\"written\":7,\"refused\":3,\"refused_bytes\":9,\"failed\":0},"
 			"{\"format\":\"json\",\"dest\":\"-\",\"written\":0,\"refused\":0,"
 			"\"refused_bytes\":0,\"failed\":1}]}\n",

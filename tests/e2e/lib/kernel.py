@@ -91,9 +91,11 @@ def attachments(pid):
     """How the process pid has attached uprobes: the types of its links, and its perf events."""
     owned = owned_ids(pid)
     types = {link["type"] for link in bpftool("link") if ("link", link["id"]) in owned}
-    fds = (link_of(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
-    # Before Linux 5.15 a program on a perf event is no link, only the event is there to see.
-    if "anon_inode:[perf_event]" in fds:
+    event = "anon_inode:[perf_event]"
+    fds = [link_of(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    # Before Linux 5.15 a program on a perf event is no link, only the event is there to see. The
+    # others, which tell of new processes, are mapped.
+    if fds.count(event) > Path(f"/proc/{pid}/maps").read_text().count(event):
         types.add(LINK_TYPE["perf"])
     return types & set(LINK_TYPE.values())
 

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/reaper.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/attach.h"
+#include "engine/target.h"
+
+/* They only wait: more of them share one grace period. */
+#define N_THREADS 8
+
+struct job {
+	struct job *next;
+	struct ecap_attachment *links;
+	struct ecap_target *target;
+};
+
+struct ecap_reaper {
+	int event_fd; /* borrowed */
+	pthread_t threads[N_THREADS];
+	size_t n_threads; /* started */
+
+	pthread_mutex_t lock; /* for what follows, and the targets' n_going and is_given */
+	pthread_cond_t work;
+	pthread_cond_t idle;
+	size_t n_jobs; /* waiting and under way */
+	struct job *first, **last;
+	struct ecap_target *done; /* a list by next_done */
+	bool end;
+};
+
+/* Called with the lock. */
+static void check_done(struct ecap_reaper *r, struct ecap_target *t)
+{
+	uint64_t one = 1;
+
+	if (!t->is_given || t->n_going)
+		return;
+	t->next_done = r->done;
+	r->done = t;
+	(void)!write(r->event_fd, &one, sizeof(one)); /* full: it is readable already */
+}
+
+/* The next job; NULL: there will be none. */
+static struct job *next_job(struct ecap_reaper *r)
+{
+	struct job *job;
+
+	(void)pthread_mutex_lock(&r->lock);
+	while (!r->first && !r->end)
+		(void)pthread_cond_wait(&r->work, &r->lock);
+	job = r->first;
+	if (job) {
+		r->first = job->next;
+		if (!r->first)
+			r->last = &r->first;
+	}
+	(void)pthread_mutex_unlock(&r->lock);
+	return job;
+}
+
+static void *reaper_thread(void *arg)
+{
+	struct ecap_reaper *r = arg;
+	struct job *job;
+
+	while ((job = next_job(r))) {
+		ecap_attachment_free(job->links);
+		(void)pthread_mutex_lock(&r->lock);
+		job->target->n_going--;
+		check_done(r, job->target);
+		if (!--r->n_jobs)
+			(void)pthread_cond_broadcast(&r->idle);
+		(void)pthread_mutex_unlock(&r->lock);
+		free(job);
+	}
+	return NULL;
+}
+
+int ecap_reaper_new(int event_fd, struct ecap_reaper **ret)
+{
+	ecap_cleanup(ecap_reaper_freep) struct ecap_reaper *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	r->event_fd = event_fd;
+	r->last = &r->first;
+	(void)pthread_mutex_init(&r->lock, NULL);
+	(void)pthread_cond_init(&r->work, NULL);
+	(void)pthread_cond_init(&r->idle, NULL);
+	for (; r->n_threads < N_THREADS; r->n_threads++) {
+		err = pthread_create(&r->threads[r->n_threads], NULL, reaper_thread, r);
+		if (err)
+			return -err;
+	}
+	*ret = ecap_take_ptr(r);
+	return 0;
+}
+
+void ecap_reaper_free(struct ecap_reaper *r)
+{
+	struct ecap_target *t;
+
+	if (!r)
+		return;
+	(void)pthread_mutex_lock(&r->lock);
+	r->end = true;
+	(void)pthread_cond_broadcast(&r->work);
+	(void)pthread_mutex_unlock(&r->lock);
+	for (size_t i = 0; i < r->n_threads; i++)
+		(void)pthread_join(r->threads[i], NULL);
+	while ((t = ecap_reaper_take(r)))
+		ecap_target_free(t);
+	(void)pthread_cond_destroy(&r->work);
+	(void)pthread_cond_destroy(&r->idle);
+	(void)pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+void ecap_reaper_put(struct ecap_reaper *r, struct ecap_attachment *links, struct ecap_target *t)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job) {
+		ecap_attachment_free(links);
+		return;
+	}
+	job->links = links;
+	job->target = t;
+	(void)pthread_mutex_lock(&r->lock);
+	t->n_going++;
+	r->n_jobs++;
+	*r->last = job;
+	r->last = &job->next;
+	(void)pthread_cond_signal(&r->work);
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+void ecap_reaper_wait(struct ecap_reaper *r)
+{
+	(void)pthread_mutex_lock(&r->lock);
+	while (r->n_jobs)
+		(void)pthread_cond_wait(&r->idle, &r->lock);
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+void ecap_reaper_put_target(struct ecap_reaper *r, struct ecap_target *t)
+{
+	(void)pthread_mutex_lock(&r->lock);
+	t->is_given = true;
+	check_done(r, t);
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+struct ecap_target *ecap_reaper_take(struct ecap_reaper *r)
+{
+	struct ecap_target *t;
+
+	(void)pthread_mutex_lock(&r->lock);
+	t = r->done;
+	if (t)
+		r->done = t->next_done;
+	(void)pthread_mutex_unlock(&r->lock);
+	return t;
+}

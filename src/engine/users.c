@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/users.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "engine/target.h"
+#include "target/process.h"
+
+struct search {
+	struct ecap_target *const *targets;
+	size_t n;
+	size_t n_left; /* to find a user of */
+};
+
+bool ecap_target_is_reachable(const struct ecap_target *t)
+{
+	struct ecap_file_id id;
+	struct stat st;
+
+	if (stat(t->path, &st) < 0)
+		return false;
+	id = (struct ecap_file_id){ .dev = st.st_dev, .ino = st.st_ino };
+	return ecap_target_is(t, &id);
+}
+
+bool ecap_target_is_changed(const struct ecap_target *t)
+{
+	struct stat st;
+
+	return fstat(t->fd, &st) == 0 &&
+	       (st.st_mtim.tv_sec != t->mtime.tv_sec || st.st_mtim.tv_nsec != t->mtime.tv_nsec);
+}
+
+/* The target that @map may be of, by its inode number. */
+static struct ecap_target *find_candidate(const struct search *s, const struct ecap_mapping *map)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct ecap_target *t = s->targets[i];
+
+		if (!t->needs_user || t->user_fd >= 0)
+			continue;
+		for (size_t j = 0; j < t->n_ids; j++) {
+			if (t->ids[j].ino == map->ino)
+				return t;
+		}
+	}
+	return NULL;
+}
+
+static int on_mapping(pid_t pid, const struct ecap_mapping *map, void *arg)
+{
+	struct search *s = arg;
+	struct ecap_target *t = find_candidate(s, map);
+	ecap_autoclose int fd = t ? ecap_mapping_open(pid, map) : -1;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 ||
+	    !ecap_target_is(t, &(struct ecap_file_id){ st.st_dev, st.st_ino }))
+		return 0;
+	t->user_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (t->user_fd >= 0)
+		s->n_left--;
+	return 0;
+}
+
+static int on_process(pid_t pid, void *arg)
+{
+	const struct search *s = arg;
+
+	(void)ecap_mapping_each(pid, on_mapping, arg); /* it may have ended */
+	return s->n_left ? 0 : 1;
+}
+
+int ecap_users_find(struct ecap_target *const *targets, size_t n)
+{
+	struct search s = { .targets = targets, .n = n };
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		s.n_left += targets[i]->needs_user;
+	if (!s.n_left)
+		return 0;
+	r = ecap_process_each(on_process, &s);
+	return r < 0 ? r : 0;
+}
