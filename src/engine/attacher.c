@@ -448,6 +448,7 @@ static void *attacher_thread(void *arg)
 	struct ecap_attacher *a = arg;
 	int r;
 
+	a->finder.selection = a->opts.selection;
 	a->finder.placement = a->opts.placement;
 	if (a->opts.library)
 		r = ecap_finder_use_file(&a->finder, a->opts.library);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "engine/selection.h"
 #include "engine/target.h"
 
 struct ecap_kernel;
@@ -24,6 +25,7 @@ enum ecap_attacher_state {
 };
 
 struct ecap_attacher_opts {
+	struct ecap_selection selection;
 	const char *library;  /* hook this file only; NULL: search */
 	const uint32_t *pids; /* search what these processes run; borrowed */
 	size_t n_pids;	      /* 0: what all do */

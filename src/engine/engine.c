@@ -494,6 +494,7 @@ static int open_kernel(struct engine *e)
 static int start_attacher(struct engine *e)
 {
 	const struct ecap_attacher_opts opts = {
+		.selection = e->opts->selection,
 		.library = e->opts->library,
 		.pids = e->opts->pids,
 		/* another namespace's /proc names others by these numbers: search all */

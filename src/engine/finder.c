@@ -26,13 +26,15 @@ void ecap_finder_done(struct ecap_finder *f)
 
 static bool wants_name(const char *name, void *arg)
 {
+	const struct ecap_finder *f = arg;
 	uint32_t row;
 
-	(void)arg;
 	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
-		const char *prefix = ecap_registry_get_probe(i, &row)->file_prefix;
+		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
+		const char *prefix = probe->file_prefix;
 
-		if (strncmp(name, prefix, strlen(prefix)) == 0)
+		if (ecap_selection_has(&f->selection, probe) &&
+		    strncmp(name, prefix, strlen(prefix)) == 0)
 			return true;
 	}
 	return false;
@@ -86,7 +88,7 @@ static bool found_file(int fd, const char *path, void *arg)
 	struct ecap_finder *f = arg;
 	struct ecap_target *t = NULL;
 	char why[128];
-	int r = ecap_target_resolve(fd, path, f->placement, &t);
+	int r = ecap_target_resolve(fd, path, &f->selection, f->placement, &t);
 
 	if (r < 0) {
 		if (r != -ENOENT && r != -ENOEXEC)
@@ -113,35 +115,38 @@ int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pid
 	int r = ecap_discover(&ops, &where);
 
 	if (r < 0)
-		return ecap_err_r(r, "cannot search for TLS libraries in /proc");
+		return ecap_err_r(r, "cannot search in /proc");
 	if (f->n_refused)
-		ecap_warn("%zu TLS libraries beyond the first %u are not hooked; name one with "
-			  "--libssl",
-			  f->n_refused, ECAP_MAX_TARGETS);
+		ecap_warn("%zu files beyond the first %u are not hooked; name one with --%s",
+			  f->n_refused, ECAP_MAX_TARGETS, ecap_selection_option(&f->selection));
 	if (f->alias_error)
 		(void)ecap_warn_r(f->alias_error,
 				  "cannot tell whether libraries under overlayfs are one file; one "
 				  "that is hooked twice shows false losses (mid_call)");
 	if (f->n_targets)
 		return 0;
-	ecap_err("no TLS library found in the dynamic linker's cache and %zu files that %zu "
-		 "processes run (%zu more could not be looked into); name a library or a program "
-		 "with --libssl PATH",
-		 where.n_files, where.n_processes, where.n_denied);
+	ecap_err("no %s found in the dynamic linker's cache and %zu files that %zu processes run "
+		 "(%zu more could not be looked into); name a library or a program with --%s PATH",
+		 ecap_selection_what(&f->selection), where.n_files, where.n_processes,
+		 where.n_denied, ecap_selection_option(&f->selection));
 	return -ENOENT;
 }
 
 /* ------------------------------------------------------------------------------ the named file */
 
-/* Append what a file must define to be a target of some probe. */
-static void put_required(struct ecap_buf *out)
+/* Append what a file must define to be a target of a selected probe. */
+static void put_required(const struct ecap_selection *sel, struct ecap_buf *out)
 {
+	const char *separator = "";
 	uint32_t row;
 
 	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
 		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
 
-		ecap_buf_printf(out, "%s%s:", i ? "; " : "", probe->name);
+		if (!ecap_selection_has(sel, probe))
+			continue;
+		ecap_buf_printf(out, "%s%s:", separator, probe->name);
+		separator = "; ";
 		for (size_t j = 0; j < probe->n_hooks; j++) {
 			if (probe->hooks[j].required)
 				ecap_buf_printf(out, " %s", probe->hooks[j].symbol);
@@ -151,24 +156,26 @@ static void put_required(struct ecap_buf *out)
 }
 
 /* Why the file that the user named is no target, with what we saw in it. */
-static int explain_named(const char *path, int fd, int r)
+static int explain_named(const struct ecap_finder *f, const char *path, int fd, int r)
 {
+	const char *option = ecap_selection_option(&f->selection);
 	ecap_cleanup(ecap_buf_done) struct ecap_buf required;
 	uint8_t magic[4] = { 0 };
 	ssize_t n = pread(fd, magic, sizeof(magic), 0);
 
 	ecap_buf_init(&required, MAX_REQUIRED);
-	put_required(&required);
+	put_required(&f->selection, &required);
 	if (r == -ENOENT)
-		ecap_err("--libssl %s: does not define all of %s; name the file that holds the TLS "
-			 "library (`ldd PROGRAM` shows it)",
-			 path, (const char *)required.data);
+		ecap_err("--%s %s: does not define all of %s; name the file that holds the %s "
+			 "(`ldd PROGRAM` shows it)",
+			 option, path, (const char *)required.data,
+			 ecap_selection_what(&f->selection));
 	else if (r == -ENOEXEC)
-		ecap_err("--libssl %s: not a 64-bit ELF library or program of this machine "
+		ecap_err("--%s %s: not a 64-bit ELF library or program of this machine "
 			 "(%zd bytes read, they begin %02x %02x %02x %02x)",
-			 path, n, magic[0], magic[1], magic[2], magic[3]);
+			 option, path, n, magic[0], magic[1], magic[2], magic[3]);
 	else
-		return ecap_err_r(r, "--libssl %s: cannot read it as an ELF file", path);
+		return ecap_err_r(r, "--%s %s: cannot read it as an ELF file", option, path);
 	return r;
 }
 
@@ -178,10 +185,10 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path)
 	int r;
 
 	if (fd < 0)
-		return ecap_err_r(errno, "--libssl %s", path);
-	r = ecap_target_resolve(fd, path, f->placement, &f->targets[0]);
+		return ecap_err_r(errno, "--%s %s", ecap_selection_option(&f->selection), path);
+	r = ecap_target_resolve(fd, path, &f->selection, f->placement, &f->targets[0]);
 	if (r < 0)
-		return explain_named(path, fd, r);
+		return explain_named(f, path, fd, r);
 	(void)ecap_take_fd(fd);
 	f->n_targets = 1;
 	return 0;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "engine/selection.h"
 #include "engine/target.h"
 
 #define ECAP_MAX_TARGETS 1024
@@ -14,6 +15,7 @@ struct ecap_finder {
 	struct ecap_target *targets[ECAP_MAX_TARGETS]; /* owned */
 	size_t n_targets;
 	size_t n_refused; /* beyond ECAP_MAX_TARGETS */
+	struct ecap_selection selection;
 	enum ecap_placement_choice placement;
 	int alias_error; /* why aliases could not be told, 0: they could */
 };

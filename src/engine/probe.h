@@ -13,6 +13,13 @@ struct ecap_image;
  * the engine resolves, attaches, rolls back, loads and tears down.
  */
 
+/* What a probe shows: a command covers the probes of one kind. */
+enum ecap_probe_kind {
+	ECAP_PROBE_TLS,	  /* what programs say inside their TLS connections */
+	ECAP_PROBE_SHELL, /* what is typed into programs */
+	ECAP_PROBE_KIND_COUNT,
+};
+
 enum ecap_hook_at {
 	ECAP_AT_CALL,  /* entry and return of a read or write */
 	ECAP_AT_REF,   /* entry: one more owner of the handle */
@@ -39,8 +46,13 @@ struct ecap_hook {
 };
 
 struct ecap_probe_desc {
-	const char *name; /* of the stack, as events show it */
+	const char *name;  /* of the stack, as events show it; a command, too */
+	const char *alias; /* another name of that command; NULL: none */
+	enum ecap_probe_kind kind;
+	const char *what; /* is recognised, for people, in the singular: "NAME library" */
 	const char *summary;
+	/* The option that names the only file to hook, where it is not --libssl; else NULL. */
+	const char *option;
 	/*
 	 * How the library's file names begin: which entries of the dynamic linker's cache are
 	 * worth a look. Files that processes have mapped are all looked at.

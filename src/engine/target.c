@@ -187,8 +187,8 @@ static void resolve_inners(struct ecap_target *t, int fd, const struct ecap_imag
 	}
 }
 
-int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice placement,
-			struct ecap_target **ret)
+int ecap_target_resolve(int fd, const char *path, const struct ecap_selection *selection,
+			enum ecap_placement_choice placement, struct ecap_target **ret)
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
@@ -205,7 +205,7 @@ int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice pla
 	for (size_t i = 0; i < ecap_registry_n_probes() && !t->probe; i++) {
 		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &first_row);
 
-		if (probe->recognise(img))
+		if (ecap_selection_has(selection, probe) && probe->recognise(img))
 			t->probe = probe;
 	}
 	if (!t->probe)

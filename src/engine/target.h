@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "engine/probe.h"
+#include "engine/selection.h"
 #include "target/placement.h"
 
 struct ecap_image;
@@ -50,11 +51,11 @@ struct ecap_target {
 };
 
 /*
- * See whether a probe knows the file open at @fd, called @path, and resolve the probe's hooks.
- * On success @fd belongs to the target. -ENOENT: no probe knows it, or a required function is
+ * See whether a selected probe knows the file open at @fd, called @path, and resolve its hooks.
+ * On success @fd belongs to the target. -ENOENT: none knows it, or a required function is
  * missing; other errors as ecap_image_open().
  */
-int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice placement,
-			struct ecap_target **ret);
+int ecap_target_resolve(int fd, const char *path, const struct ecap_selection *selection,
+			enum ecap_placement_choice placement, struct ecap_target **ret);
 void ecap_target_free(struct ecap_target *t);
 ECAP_DEFINE_FREEP(struct ecap_target, ecap_target_free)
