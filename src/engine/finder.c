@@ -14,6 +14,8 @@
 #include "target/discover.h"
 
 #define MAX_REQUIRED 4096
+/* That probes know by name. */
+#define MAX_FILES 32
 
 void ecap_finder_done(struct ecap_finder *f)
 {
@@ -102,12 +104,31 @@ static bool found_file(int fd, const char *path, void *arg)
 	return false;
 }
 
+/* What the selected probes know by name; returns how many. */
+static size_t collect_files(const struct ecap_selection *sel, const char **ret, size_t max)
+{
+	size_t n = 0;
+	uint32_t row;
+
+	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
+		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
+		const char *const *file = probe->files;
+
+		for (; ecap_selection_has(sel, probe) && file && *file && n < max; file++)
+			ret[n++] = *file;
+	}
+	return n;
+}
+
 int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pids)
 {
+	const char *files[MAX_FILES];
 	const struct ecap_discovery_ops ops = {
 		.wants_name = wants_name,
 		.found = found_file,
 		.arg = f,
+		.files = files,
+		.n_files = collect_files(&f->selection, files, MAX_FILES),
 		.pids = pids,
 		.n_pids = n_pids,
 	};

@@ -25,6 +25,7 @@ enum ecap_hook_at {
 	ECAP_AT_REF,   /* entry: one more owner of the handle */
 	ECAP_AT_FREE,  /* entry: an owner lets go; the last one ends the connection */
 	ECAP_AT_CLEAR, /* entry: the handle is made ready for another connection */
+	ECAP_AT_LINE,  /* return: a line that was typed, a C string, or NULL */
 	ECAP_AT_INNER, /* as ECAP_AT_CALL: the function that all of a group call; has no symbol */
 	ECAP_AT_COUNT,
 };
@@ -58,6 +59,10 @@ struct ecap_probe_desc {
 	 * worth a look. Files that processes have mapped are all looked at.
 	 */
 	const char *file_prefix;
+	/*
+	 * Programs that are worth a look even if no process runs them, NULL at the end; or NULL.
+	 */
+	const char *const *files;
 	/* Whether this file holds the library. By content: names prove nothing. */
 	bool (*recognise)(struct ecap_image *img);
 	const struct ecap_hook *hooks;
