@@ -86,7 +86,7 @@ static const struct ecap_command *const commands[] = {
 
 /* Subcommands of the tool that this one replaces, as far as they have not come yet. */
 static const char *const later[] = {
-	"gotls", "tlsgo", "gnutls", "gnu", "nspr", "nss", "bash", "zsh", "mysqld", "postgres",
+	"gotls", "tlsgo", "gnutls", "gnu", "nspr", "nss", "zsh", "mysqld", "postgres",
 };
 
 static const struct ecap_command *find_command(const char *name)
@@ -156,10 +156,11 @@ static int run_help(int argc, char **argv)
 	if (argc > 1)
 		return show_help_of(argv[1]);
 	ecap_buf_init(&out, MAX_PAGE);
-	ecap_buf_puts(&out, "Usage: ecapture [COMMAND] [OPTION...]\n\n"
-			    "Show what the programs on this host say inside their TLS connections, "
-			    "with eBPF:\nno CA certificate, no proxy, no restart. Commands by what "
-			    "they show:\n\n");
+	ecap_buf_puts(&out,
+		      "Usage: ecapture [COMMAND] [OPTION...]\n\n"
+		      "Show what the programs on this host say inside their TLS connections, "
+		      "and what\nis typed into shells, with eBPF: no CA certificate, no proxy, "
+		      "no restart.\n\n");
 	ecap_capture_put_commands(&out);
 	ecap_buf_puts(&out, "Other commands:\n");
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(commands); i++)
@@ -179,7 +180,7 @@ static void put_man_head(struct ecap_buf *out)
 		      ".Os\n"
 		      ".Sh NAME\n"
 		      ".Nm ecapture\n"
-		      ".Nd show what programs say inside their TLS connections\n"
+		      ".Nd show what programs say inside TLS, and what is typed into shells\n"
 		      ".Sh SYNOPSIS\n"
 		      ".Nm\n"
 		      ".Op Ar command\n"
@@ -195,6 +196,7 @@ static void put_man_head(struct ecap_buf *out)
 		      "program has it, with eBPF uprobes.\n"
 		      "It needs no certificate, no proxy and no restart, and does not change what\n"
 		      "it watches.\n"
+		      "In the same way it shows the lines that are typed into shells.\n"
 		      ".Pp\n"
 		      "It captures from the line\n"
 		      ".Dq ecapture: capturing\n"
@@ -232,6 +234,9 @@ static void put_man_tail(struct ecap_buf *out)
 			   ".Cm ecapture schema\n"
 			   "describes:\n"
 			   ".Dl ecapture tls -p 4711 -o json=capture.jsonl\n"
+			   ".Pp\n"
+			   "What a user types into shells:\n"
+			   ".Dl ecapture bash -u 1000\n"
 			   ".Sh SECURITY CONSIDERATIONS\n"
 			   ".Nm\n"
 			   "runs as root and shows secrets.\n"
