@@ -31,9 +31,9 @@ struct ecap_opt_error {
 /* One row: parsing, --help and the manual page follow from it. */
 struct ecap_opt {
 	const char *name; /* the long one, without dashes */
-	char short_name;  /* 0: none */
 	/* Other long names that are understood and not shown, NULL at the end; or NULL. */
 	const char *const *aliases;
+	char short_name; /* 0: none */
 	enum ecap_opt_type type;
 	const char *arg;   /* what the argument is called in help: "PID"; NULL: takes none */
 	const char *help;  /* one sentence or more, any length */
