@@ -9,7 +9,10 @@
 
 #define ECAP_COMM_LEN 16
 
-/* The most plaintext that one record carries; a longer call is cut into chunks. */
+/*
+ * The most plaintext that one record carries; a longer call is cut into chunks, a longer line is a
+ * loss.
+ */
 #define ECAP_CHUNK_SIZE 16384
 
 /* Values are recorded in capture files: append only, never renumber. */
@@ -21,6 +24,7 @@ enum ecap_event_kind {
 	ECAP_EV_PROC_START = 4, /* struct ecap_proc_event: its first call, or handshake */
 	ECAP_EV_PROC_END = 5,	/* struct ecap_proc_event: replaced by exec, or ended */
 	ECAP_EV_PROC_MOVED = 6, /* struct ecap_proc_event, no incarnation: see lifecycle.bpf.c */
+	ECAP_EV_LINE = 7,	/* struct ecap_line_event */
 };
 
 enum ecap_dir {
@@ -37,7 +41,7 @@ enum ecap_loss_reason {
 	ECAP_LOSS_NESTING = 3,	      /* more calls under way in one thread than we remember */
 	ECAP_LOSS_STREAMS_FULL = 4,   /* no room for one more connection */
 	ECAP_LOSS_PAGE_FAULT = 5,     /* the buffer was not resident */
-	ECAP_LOSS_CALL_TOO_LARGE = 6, /* more chunks in one call than BPF may loop */
+	ECAP_LOSS_CALL_TOO_LARGE = 6, /* more chunks in one call than BPF may loop; a long line */
 	ECAP_LOSS_MID_CALL = 7,	      /* the call began before its entry was hooked */
 	ECAP_LOSS_LATE_ATTACH = 8,    /* the process said things before it was hooked, if any */
 	ECAP_LOSS_REASON_COUNT = 9,
@@ -114,6 +118,18 @@ struct ecap_proc_event {
 	__u64 incarnation;
 };
 
+/* A line that was typed; its bytes follow, without an end of line or NUL. */
+struct ecap_line_event {
+	struct ecap_event_hdr hdr;
+	__u64 incarnation; /* of the process, ecap_proc in state.h */
+	__u32 len;	   /* bytes here, all that the line has */
+	__u32 uid;
+	__u16 row; /* which hook: index into the row table */
+	__u16 pad;
+	__u32 pad2;
+	__u8 data[];
+};
+
 #define ECAP_ABI_SIZE(type, n) _Static_assert(sizeof(type) == (n), #type " changed size")
 
 ECAP_ABI_SIZE(struct ecap_event_hdr, 40);
@@ -122,3 +138,4 @@ ECAP_ABI_SIZE(struct ecap_data_event, 96);
 ECAP_ABI_SIZE(struct ecap_loss_event, 96);
 ECAP_ABI_SIZE(struct ecap_conn_end_event, 96);
 ECAP_ABI_SIZE(struct ecap_proc_event, 48);
+ECAP_ABI_SIZE(struct ecap_line_event, 64);

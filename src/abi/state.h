@@ -33,7 +33,8 @@ enum ecap_len_from {
 	ECAP_LEN_OUT_SIZE = 2, /* *(size_t *)argument len_arg, if the return value is 1 */
 };
 
-#define ECAP_ROW_PEEK 1u /* shows received bytes without consuming them */
+#define ECAP_ROW_PEEK  1u /* shows received bytes without consuming them */
+#define ECAP_ROW_OUTER 2u /* of a line: returns what another hooked function gave to it */
 
 /* One place from which an inner function is called: in the code of a public one. */
 struct ecap_caller {
@@ -157,6 +158,7 @@ struct ecap_thread {
 	__u32 n_evicted;    /* calls whose slot went before they returned */
 	__u32 n_slots;	    /* slots from here on were never used; most threads use one */
 	__u32 chosen;	    /* the slot of the call that began last */
+	__u64 line;	    /* address of the line that an inner function returned last */
 	struct ecap_origin origin;
 	struct ecap_emission emission;
 	struct ecap_call calls[ECAP_MAX_NESTED];
@@ -204,6 +206,6 @@ ECAP_ABI_SIZE(struct ecap_proc, 16);
 ECAP_ABI_SIZE(struct ecap_call, 64);
 ECAP_ABI_SIZE(struct ecap_emission, 136);
 ECAP_ABI_SIZE(struct ecap_origin, 40);
-ECAP_ABI_SIZE(struct ecap_thread, 712);
+ECAP_ABI_SIZE(struct ecap_thread, 720);
 ECAP_ABI_SIZE(struct ecap_stream_key, 16);
 ECAP_ABI_SIZE(struct ecap_stream, 80);

@@ -26,7 +26,8 @@
 /* The table in the form that getopt_long() reads. */
 struct parser {
 	const struct ecap_opt_table *table;
-	struct option *longs; /* owned; first the options, then those to come */
+	struct option *longs; /* owned; first the options, then those to come, then aliases */
+	size_t *options;      /* owned; which option, or one to come, each of these stands for */
 	char *shorts;	      /* owned */
 	size_t n_longs;
 	size_t n_shorts; /* characters */
@@ -35,6 +36,7 @@ struct parser {
 static void parser_done(struct parser *p)
 {
 	free(p->longs);
+	free(p->options);
 	free(p->shorts);
 }
 
@@ -48,14 +50,19 @@ int ecap_opt_fail(struct ecap_opt_error *err, const char *fmt, ...)
 	return -EINVAL;
 }
 
-static void add_option(struct parser *p, const char *name, char short_name, int has_arg)
+static void add_name(struct parser *p, const char *name, size_t option, int has_arg)
 {
 	p->longs[p->n_longs] = (struct option){
 		.name = name,
 		.has_arg = has_arg,
 		.val = LONG_BASE + (int)p->n_longs,
 	};
-	p->n_longs++;
+	p->options[p->n_longs++] = option;
+}
+
+static void add_option(struct parser *p, const char *name, char short_name, int has_arg)
+{
+	add_name(p, name, p->n_longs, has_arg);
 	if (!short_name)
 		return;
 	p->shorts[p->n_shorts++] = short_name;
@@ -63,14 +70,35 @@ static void add_option(struct parser *p, const char *name, char short_name, int 
 		p->shorts[p->n_shorts++] = ':';
 }
 
+static size_t count_aliases(const struct ecap_opt *o)
+{
+	size_t n = 0;
+
+	while (o->aliases && o->aliases[n])
+		n++;
+	return n;
+}
+
+/* The aliases of all options; the options themselves are there already. */
+static void add_aliases(struct parser *p)
+{
+	for (size_t i = 0; i < p->table->n_opts; i++) {
+		for (size_t j = 0; j < count_aliases(&p->table->opts[i]); j++)
+			add_name(p, p->table->opts[i].aliases[j], i, p->longs[i].has_arg);
+	}
+}
+
 static int parser_init(struct parser *p, const struct ecap_opt_table *table)
 {
-	const size_t n = table->n_opts + table->n_later;
+	size_t n = table->n_opts + table->n_later;
 
+	for (size_t i = 0; i < table->n_opts; i++)
+		n += count_aliases(&table->opts[i]);
 	p->table = table;
 	p->longs = calloc(n + 1, sizeof(*p->longs));
+	p->options = calloc(n + 1, sizeof(*p->options));
 	p->shorts = calloc(n + 1, strlen("c::"));
-	if (!p->longs || !p->shorts)
+	if (!p->longs || !p->options || !p->shorts)
 		return -ENOMEM;
 	p->shorts[p->n_shorts++] = '+'; /* stop at an operand: the rest may be a command */
 	p->shorts[p->n_shorts++] = ':'; /* print nothing, and say ':' for a missing argument */
@@ -82,17 +110,18 @@ static int parser_init(struct parser *p, const struct ecap_opt_table *table)
 	/* refused with and without an argument, so that the message is the same */
 	for (size_t i = 0; i < table->n_later; i++)
 		add_option(p, table->later[i].name, table->later[i].short_name, optional_argument);
+	add_aliases(p);
 	return 0;
 }
 
-/* Which of the options is it that getopt_long() tells by @val? n_longs if none. */
+/* Which of the names is it that getopt_long() tells by @val? n_longs if none. */
 static size_t find_index(const struct parser *p, int val)
 {
 	const struct ecap_opt_table *t = p->table;
 
 	if (val >= LONG_BASE)
 		return (size_t)(val - LONG_BASE);
-	for (size_t i = 0; i < p->n_longs; i++) {
+	for (size_t i = 0; i < t->n_opts + t->n_later; i++) {
 		if (val ==
 		    (i < t->n_opts ? t->opts[i].short_name : t->later[i - t->n_opts].short_name))
 			return i;
@@ -131,24 +160,33 @@ static size_t edit_distance(const char *a, size_t n_a, const char *b, size_t n_b
 	return row[n_b];
 }
 
-/* The option that somebody who wrote @name may have meant: one letter is no hint. */
-static const char *nearest_name(const struct ecap_opt_table *table, const char *name, size_t len)
+/* What somebody may have meant who wrote this; one letter is no hint. */
+struct guess {
+	const char *written;
+	size_t len;
+	size_t best; /* distance of the nearest so far */
+	const char *nearest;
+};
+
+static void consider(struct guess *g, const char *known)
 {
-	const char *nearest = NULL;
-	size_t best = MISSPELT_MAX + 1;
+	size_t d = edit_distance(g->written, g->len, known, strlen(known));
 
-	for (size_t i = 0; len > 1 && i < table->n_opts; i++) {
-		const char *known = table->opts[i].name;
-		size_t d = edit_distance(name, len, known, strlen(known));
-
-		if (strncmp(name, known, len) == 0) /* abbreviated */
-			d = 1;
-		if (d < best && d < len) {
-			best = d;
-			nearest = known;
-		}
+	if (strncmp(g->written, known, g->len) == 0) /* abbreviated */
+		d = 1;
+	if (g->len > 1 && d < g->best && d < g->len) {
+		g->best = d;
+		g->nearest = known;
 	}
-	return nearest;
+}
+
+const char *ecap_opt_nearest(const char *const *names, size_t n, const char *name, size_t len)
+{
+	struct guess g = { .written = name, .len = len, .best = MISSPELT_MAX + 1 };
+
+	for (size_t i = 0; i < n; i++)
+		consider(&g, names[i]);
+	return g.nearest;
 }
 
 static int fail_unknown(const struct ecap_opt_table *table, const char *arg,
@@ -156,11 +194,13 @@ static int fail_unknown(const struct ecap_opt_table *table, const char *arg,
 {
 	const char *name = arg + strspn(arg, "-");
 	const size_t len = strcspn(name, "=");
-	const char *nearest = nearest_name(table, name, len);
+	struct guess g = { .written = name, .len = len, .best = MISSPELT_MAX + 1 };
 
-	if (nearest)
+	for (size_t i = 0; i < table->n_opts; i++)
+		consider(&g, table->opts[i].name);
+	if (g.nearest)
 		return ecap_opt_fail(err, "unknown option --%.*s; did you mean --%s?", (int)len,
-				     name, nearest);
+				     name, g.nearest);
 	return ecap_opt_fail(err, "unknown option --%.*s", (int)len, name);
 }
 
@@ -209,6 +249,7 @@ static int handle(const struct parser *p, int val, const char *arg, void *dest,
 	const int which = is_error ? optopt : val;
 	const size_t i = find_index(p, which);
 	const char *name = i < p->n_longs ? p->longs[i].name : NULL;
+	const struct ecap_opt *option;
 
 	if (is_error && !which)
 		return fail_unknown(table, arg, err);
@@ -216,16 +257,17 @@ static int handle(const struct parser *p, int val, const char *arg, void *dest,
 		return ecap_opt_fail(err, "unknown option -%c", which);
 	if (which >= LONG_BASE && is_abbreviated(arg, name))
 		return fail_unknown(table, arg, err);
-	if (i >= table->n_opts)
+	if (p->options[i] >= table->n_opts)
 		return ecap_opt_fail(err,
 				     "--%s is a flag of the tool that this one replaces; "
 				     "it has not come yet",
 				     name);
+	option = &table->opts[p->options[i]];
 	if (val == ':')
-		return ecap_opt_fail(err, "--%s needs an argument: %s", name, table->opts[i].arg);
+		return ecap_opt_fail(err, "--%s needs an argument: %s", name, option->arg);
 	if (is_error)
 		return ecap_opt_fail(err, "--%s takes no argument", name);
-	return store(&table->opts[i], optarg, dest, err);
+	return store(option, optarg, dest, err);
 }
 
 int ecap_opt_parse(const struct ecap_opt_table *table, int argc, char **argv, void *dest,

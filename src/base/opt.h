@@ -31,7 +31,9 @@ struct ecap_opt_error {
 /* One row: parsing, --help and the manual page follow from it. */
 struct ecap_opt {
 	const char *name; /* the long one, without dashes */
-	char short_name;  /* 0: none */
+	/* Other long names that are understood and not shown, NULL at the end; or NULL. */
+	const char *const *aliases;
+	char short_name; /* 0: none */
 	enum ecap_opt_type type;
 	const char *arg;   /* what the argument is called in help: "PID"; NULL: takes none */
 	const char *help;  /* one sentence or more, any length */
@@ -66,6 +68,12 @@ struct ecap_opt_table {
  */
 int ecap_opt_parse(const struct ecap_opt_table *table, int argc, char **argv, void *dest,
 		   struct ecap_opt_error *err);
+
+/*
+ * Which of the @n @names somebody who wrote the first @len characters of @name may have meant;
+ * NULL: none is near.
+ */
+const char *ecap_opt_nearest(const char *const *names, size_t n, const char *name, size_t len);
 
 /* For callbacks: put the reason into @err and return -EINVAL. */
 __attribute__((format(printf, 2, 3))) int ecap_opt_fail(struct ecap_opt_error *err, const char *fmt,

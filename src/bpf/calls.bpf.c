@@ -16,6 +16,7 @@ ECAP_ABI_EXPORT(ecap_data_event);
 ECAP_ABI_EXPORT(ecap_loss_event);
 ECAP_ABI_EXPORT(ecap_conn_end_event);
 ECAP_ABI_EXPORT(ecap_proc_event);
+ECAP_ABI_EXPORT(ecap_line_event);
 
 /* The row of this instance, or ECAP_ROW_IN_COOKIE where the kernel hands a cookie to us. */
 #define ECAP_ROW_IN_COOKIE (~0u)
@@ -695,4 +696,98 @@ SEC("uprobe")
 int handle_clear(struct pt_regs *ctx)
 {
 	return handle_end(ctx, 1);
+}
+
+/*
+ * Bytes of a line that are looked at in one go, and how often: up to 32 KiB its length is found.
+ * More steps would cost the verifier, and so the start, some 15 ms for each hundred.
+ */
+#define LINE_STEP  256
+#define LINE_STEPS 130
+
+/*
+ * Find the length of the line at @text. ECAP_LOSS_NONE; ECAP_LOSS_PAGE_FAULT: its end could not be
+ * read; ECAP_LOSS_CALL_TOO_LARGE: it has not been met.
+ */
+static __always_inline __u32 line_length(__u64 text, __u64 *ret_len)
+{
+	char part[LINE_STEP];
+	__u64 len = 0;
+	long n;
+
+	*ret_len = ECAP_BYTES_UNKNOWN;
+	for (__u32 i = 0; i < LINE_STEPS; i++) {
+		n = bpf_probe_read_user_str(part, sizeof(part), (const void *)(text + len));
+		if (n < 0)
+			return ECAP_LOSS_PAGE_FAULT;
+		if (n <
+		    LINE_STEP) { /* the NUL counts, but not in nothing at all on older kernels */
+			*ret_len = len + (n ? n - 1 : 0);
+			return ECAP_LOSS_NONE;
+		}
+		len += LINE_STEP - 1;
+	}
+	return ECAP_LOSS_CALL_TOO_LARGE;
+}
+
+/* Send the line in the smallest size class that holds it, or say why that could not be. */
+static __always_inline void line_send(const struct ecap_line *line)
+{
+	__u64 len;
+	__u32 reason = line_length(line->text, &len);
+
+	if (reason == ECAP_LOSS_NONE) {
+		if (!len)
+			return;
+		if (len <= 256)
+			reason = ecap_emit_line(line, len, 256);
+		else if (len <= 1024)
+			reason = ecap_emit_line(line, len, 1024);
+		else if (len <= 4096)
+			reason = ecap_emit_line(line, len, 4096);
+		else if (len <= ECAP_CHUNK_SIZE)
+			reason = ecap_emit_line(line, len, ECAP_CHUNK_SIZE);
+		else
+			reason = ECAP_LOSS_CALL_TOO_LARGE;
+	}
+	if (reason != ECAP_LOSS_NONE)
+		ecap_emit_loss(line->set, line->task, line->row, 0, reason, len);
+}
+
+/*
+ * A function returned a line as a C string; NULL is the end of input. Only the return is hooked, so
+ * a function that waits for a line when capturing begins is not met; one that it calls at the end,
+ * and whose line it returns, is. Where both are, the outer one finds its line shown already.
+ */
+SEC("uretprobe")
+int line_return(struct pt_regs *ctx)
+{
+	struct ecap_settings *set = ecap_settings_get();
+	__u32 row_no = ECAP_COOKIE_ROW(hook_cookie(ctx));
+	struct ecap_line line = { .set = set, .row = row_no };
+	struct ecap_thread *thread;
+	struct ecap_task task;
+	struct ecap_row *row;
+
+	line.text = PT_REGS_RC(ctx);
+	if (!line.text || !set || !ecap_task_wanted(set, &task))
+		return 0;
+	row = bpf_map_lookup_elem(&ecap_rows, &row_no);
+	if (!row)
+		return 0;
+	line.task = &task;
+	thread = thread_get(set, &task);
+	if (!thread) {
+		ecap_emit_loss(set, &task, row_no, 0, ECAP_LOSS_THREADS_FULL, ECAP_BYTES_UNKNOWN);
+		return 0;
+	}
+	if (!(row->flags & ECAP_ROW_OUTER)) {
+		thread->line = line.text;
+	} else if (thread->line == line.text) {
+		thread->line = 0; /* the next line may lie at the same address */
+		return 0;
+	}
+	line.incarnation = thread->incarnation;
+	line_send(&line);
+	return 0;
 }

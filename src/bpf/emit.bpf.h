@@ -150,6 +150,46 @@ static __always_inline void ecap_emit_loss(const struct ecap_settings *set,
 	ecap_submit(set, ev);
 }
 
+/* A line that was typed, on its way into the ring. */
+struct ecap_line {
+	const struct ecap_settings *set;
+	const struct ecap_task *task;
+	__u64 incarnation;
+	__u64 text; /* user address */
+	__u32 row;
+};
+
+/*
+ * Send a line of @len bytes, at most @room (a constant). Returns ECAP_LOSS_NONE, or why it could
+ * not be sent.
+ */
+static __always_inline __u32 ecap_emit_line(const struct ecap_line *line, __u32 len,
+					    const __u32 room)
+{
+	struct ecap_line_event *ev;
+
+	/* the compiler knows that it is not more; the verifier is to see it at this very number */
+	asm volatile("" : "+r"(len));
+	if (len > room)
+		len = room;
+	ev = bpf_ringbuf_reserve(&ecap_events, sizeof(*ev) + room, 0);
+	if (!ev)
+		return ECAP_LOSS_RING_FULL;
+	if (bpf_probe_read_user(ev->data, len, (const void *)line->text)) {
+		bpf_ringbuf_discard(ev, BPF_RB_NO_WAKEUP);
+		return ECAP_LOSS_PAGE_FAULT;
+	}
+	ecap_hdr_fill(&ev->hdr, line->task, ECAP_EV_LINE, sizeof(*ev) + len);
+	ev->incarnation = line->incarnation;
+	ev->len = len;
+	ev->uid = (__u32)bpf_get_current_uid_gid();
+	ev->row = line->row;
+	ev->pad = 0;
+	ev->pad2 = 0;
+	ecap_submit(line->set, ev);
+	return ECAP_LOSS_NONE;
+}
+
 /* The streams of @key end here; the next call on that handle is another connection. */
 static __always_inline void ecap_emit_conn_end(const struct ecap_settings *set,
 					       const struct ecap_task *task,

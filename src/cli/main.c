@@ -11,9 +11,12 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/opt.h"
 #include "cli/command.h"
+#include "engine/selection.h"
 
-#define MAX_PAGE 65536
+#define MAX_PAGE  65536
+#define MAX_NAMES 64
 
 static int run_help(int argc, char **argv);
 static int run_man(int argc, char **argv);
@@ -70,34 +73,100 @@ static const struct ecap_command command_version = {
 
 static const struct ecap_command command_help = {
 	.name = "help",
-	.summary = "print this help",
+	.summary = "print this help, or that of a command: ecapture help COMMAND",
 	.run = run_help,
 };
 
 static const struct ecap_command *const commands[] = {
-	&ecap_command_tls, &command_schema, &command_man, &command_version, &command_help,
+	&command_schema,
+	&command_man,
+	&command_version,
+	&command_help,
 };
 
 /* Subcommands of the tool that this one replaces, as far as they have not come yet. */
 static const char *const later[] = {
-	"gotls", "tlsgo", "gnutls", "gnu", "nspr", "nss", "bash", "zsh", "mysqld", "postgres",
+	"gotls", "tlsgo", "gnutls", "gnu", "nspr", "nss", "zsh", "mysqld", "postgres",
 };
+
+static const struct ecap_command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(commands); i++) {
+		if (strcmp(name, commands[i]->name) == 0)
+			return commands[i];
+	}
+	return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+	const char *names[MAX_NAMES];
+	const char *nearest;
+	size_t n = 0;
+
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(later); i++) {
+		if (strcmp(name, later[i]) == 0) {
+			ecap_err("the command %s has not come yet; `ecapture help` lists what "
+				 "there is",
+				 name);
+			return ECAP_EXIT_USAGE;
+		}
+	}
+	while (n < ECAP_ARRAY_SIZE(commands)) {
+		names[n] = commands[n]->name;
+		n++;
+	}
+	n += ecap_capture_get_names(names + n, MAX_NAMES - n);
+	nearest = ecap_opt_nearest(names, n, name, strlen(name));
+	if (nearest)
+		ecap_err("there is no command '%s'; did you mean %s? `ecapture help` lists what "
+			 "there is",
+			 name, nearest);
+	else
+		ecap_err("there is no command '%s'; `ecapture help` lists what there is", name);
+	return ECAP_EXIT_USAGE;
+}
+
+/* Of one command. */
+static int show_help_of(const char *name)
+{
+	const struct ecap_command *command = find_command(name);
+	struct ecap_selection sel;
+	struct ecap_buf out;
+	int status;
+
+	if (ecap_capture_find(name, &sel))
+		return ecap_capture_show_help(&sel);
+	if (!command)
+		return unknown_command(name);
+	ecap_buf_init(&out, MAX_PAGE);
+	ecap_buf_printf(&out, "Usage: ecapture %s\n\n%s\n", command->name, command->summary);
+	status = ecap_command_print((const char *)out.data, out.len);
+	ecap_buf_done(&out);
+	return status;
+}
 
 static int run_help(int argc, char **argv)
 {
 	struct ecap_buf out;
 	int status;
 
-	(void)argc;
-	(void)argv;
+	if (argc > 2)
+		return unexpected_argument(argv[2]);
+	if (argc > 1)
+		return show_help_of(argv[1]);
 	ecap_buf_init(&out, MAX_PAGE);
-	ecap_buf_puts(&out, "Usage: ecapture [COMMAND] [OPTION...]\n\n"
-			    "Show what the programs on this host say inside their TLS connections, "
-			    "with eBPF:\nno CA certificate, no proxy, no restart.\n\nCommands:\n");
+	ecap_buf_puts(&out,
+		      "Usage: ecapture [COMMAND] [OPTION...]\n\n"
+		      "Show what the programs on this host say inside their TLS connections, "
+		      "and what\nis typed into shells, with eBPF: no CA certificate, no proxy, "
+		      "no restart.\n\n");
+	ecap_capture_put_commands(&out);
+	ecap_buf_puts(&out, "Other commands:\n");
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(commands); i++)
 		ecap_buf_printf(&out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	ecap_buf_puts(&out, "\n");
-	ecap_tls_put_help(&out);
+	ecap_capture_put_options(&out);
 	status = ecap_command_print((const char *)out.data, out.len);
 	ecap_buf_done(&out);
 	return status;
@@ -111,19 +180,23 @@ static void put_man_head(struct ecap_buf *out)
 		      ".Os\n"
 		      ".Sh NAME\n"
 		      ".Nm ecapture\n"
-		      ".Nd show what programs say inside their TLS connections\n"
+		      ".Nd show what programs say inside TLS, and what is typed into shells\n"
 		      ".Sh SYNOPSIS\n"
 		      ".Nm\n"
-		      ".Op Cm tls\n"
+		      ".Op Ar command\n"
 		      ".Op Ar option ...\n"
 		      ".Nm\n"
-		      ".Cm schema | man | version | help\n"
+		      ".Cm schema | man | version\n"
+		      ".Nm\n"
+		      ".Cm help\n"
+		      ".Op Ar command\n"
 		      ".Sh DESCRIPTION\n"
 		      ".Nm\n"
 		      "reads the plaintext of TLS connections where the TLS library of a running\n"
 		      "program has it, with eBPF uprobes.\n"
 		      "It needs no certificate, no proxy and no restart, and does not change what\n"
 		      "it watches.\n"
+		      "In the same way it shows the lines that are typed into shells.\n"
 		      ".Pp\n"
 		      "It captures from the line\n"
 		      ".Dq ecapture: capturing\n"
@@ -161,6 +234,9 @@ static void put_man_tail(struct ecap_buf *out)
 			   ".Cm ecapture schema\n"
 			   "describes:\n"
 			   ".Dl ecapture tls -p 4711 -o json=capture.jsonl\n"
+			   ".Pp\n"
+			   "What a user types into shells:\n"
+			   ".Dl ecapture bash -u 1000\n"
 			   ".Sh SECURITY CONSIDERATIONS\n"
 			   ".Nm\n"
 			   "runs as root and shows secrets.\n"
@@ -177,39 +253,15 @@ static int run_man(int argc, char **argv)
 		return unexpected_argument(argv[1]);
 	ecap_buf_init(&out, MAX_PAGE);
 	put_man_head(&out);
+	ecap_capture_put_commands_mdoc(&out);
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(commands); i++)
 		ecap_buf_printf(&out, ".It Cm %s\n%s.\n", commands[i]->name, commands[i]->summary);
 	ecap_buf_puts(&out, ".El\n.Sh OPTIONS\n");
-	ecap_tls_put_mdoc(&out);
+	ecap_capture_put_options_mdoc(&out);
 	put_man_tail(&out);
 	status = ecap_command_print((const char *)out.data, out.len);
 	ecap_buf_done(&out);
 	return status;
-}
-
-static const struct ecap_command *find_command(const char *name)
-{
-	for (size_t i = 0; i < ECAP_ARRAY_SIZE(commands); i++) {
-		if (strcmp(name, commands[i]->name) == 0 ||
-		    (commands[i]->alias && strcmp(name, commands[i]->alias) == 0))
-			return commands[i];
-	}
-	return NULL;
-}
-
-static int unknown_command(const char *name)
-{
-	for (size_t i = 0; i < ECAP_ARRAY_SIZE(later); i++) {
-		if (strcmp(name, later[i]) == 0) {
-			ecap_err(
-				"the command %s has not come yet; `ecapture help` lists what there "
-				"is",
-				name);
-			return ECAP_EXIT_USAGE;
-		}
-	}
-	ecap_err("there is no command '%s'; `ecapture help` lists what there is", name);
-	return ECAP_EXIT_USAGE;
 }
 
 /*
@@ -249,6 +301,7 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
 	const struct ecap_command *command;
+	struct ecap_selection sel = { .kind = ECAP_PROBE_TLS };
 	int r = fill_standard_descriptors();
 
 	if (r < 0) {
@@ -262,7 +315,9 @@ int main(int argc, char **argv)
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		return run_help(1, argv);
 	if (argc < 2 || argv[1][0] == '-')
-		return ecap_command_tls.run(argc, argv);
+		return ecap_capture_run(&sel, argc, argv);
+	if (ecap_capture_find(argv[1], &sel))
+		return ecap_capture_run(&sel, argc - 1, argv + 1);
 	command = find_command(argv[1]);
 	if (!command)
 		return unknown_command(argv[1]);

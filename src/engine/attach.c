@@ -24,6 +24,7 @@ struct step {
  */
 static const struct step steps[] = {
 	{ .at = ECAP_AT_CALL, .prog = ECAP_PROG_CALL_RETURN, .at_return = true },
+	{ .at = ECAP_AT_LINE, .prog = ECAP_PROG_LINE_RETURN, .at_return = true },
 	{ .at = ECAP_AT_REF, .prog = ECAP_PROG_HANDLE_REF },
 	{ .at = ECAP_AT_FREE, .prog = ECAP_PROG_HANDLE_FREE },
 	{ .at = ECAP_AT_CLEAR, .prog = ECAP_PROG_HANDLE_CLEAR },

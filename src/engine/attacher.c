@@ -165,9 +165,8 @@ static void summarise(struct ecap_attacher *a, struct ecap_target *const *target
 	size_t n_named = 0;
 
 	if (!n)
-		ecap_buf_printf(&a->summary,
-				"nothing yet: no TLS library found in %s; waiting for one",
-				ecap_finder_describe_search(a->finder));
+		ecap_buf_printf(&a->summary, "nothing yet: %s; waiting for one",
+				ecap_finder_describe_nothing(a->finder));
 	for (size_t i = 0; i < n && n_named < MAX_NAMED; i++) {
 		if (!targets[i]->hooked_ns)
 			continue;
@@ -224,8 +223,9 @@ static int find_all(struct ecap_attacher *a)
 	r = ecap_finder_search(a->finder, a->opts.pids, a->opts.n_pids);
 	if (r || a->watch)
 		return r;
-	ecap_err("no TLS library found in %s; name a library or a program with --libssl PATH",
-		 ecap_finder_describe_search(a->finder));
+	ecap_err("%s; name a library or a program with --%s PATH",
+		 ecap_finder_describe_nothing(a->finder),
+		 ecap_selection_option(&a->opts.selection));
 	return -ENOENT;
 }
 
@@ -535,7 +535,7 @@ static void unhook(struct ecap_attacher *a)
 		ecap_reaper_wait(a->reaper);
 	set_state(a, ECAP_ATTACHER_QUIET);
 	ecap_hooks_freep(&a->hooks);
-	ecap_kernel_drop_trial(a->kernel); /* not sooner: that waits, too */
+	ecap_kernel_drop_trial(a->kernel);
 	ecap_reaper_freep(&a->reaper);
 }
 
@@ -554,6 +554,8 @@ static void *attacher_thread(void *arg)
 		r = start_hooks(a);
 	if (r >= 0)
 		read_arrivals(a); /* what came meanwhile is not late */
+	if (a->opts.dry_run) /* else later: that waits in the kernel */
+		ecap_kernel_drop_trial(a->kernel);
 	set_state(a, r < 0 ? ECAP_ATTACHER_FAILED : ECAP_ATTACHER_READY);
 	if (r < 0)
 		(void)wait_kernel(a, true);
@@ -597,7 +599,7 @@ int ecap_attacher_start(const struct ecap_attacher_opts *opts, struct ecap_attac
 	(void)pthread_mutex_init(&a->lock, NULL);
 	r = open_fds(a);
 	if (!r)
-		r = ecap_finder_new(opts->placement, &a->finder);
+		r = ecap_finder_new(&opts->selection, opts->placement, &a->finder);
 	if (!r)
 		r = -pthread_create(&a->thread, NULL, attacher_thread, a);
 	if (r < 0) {

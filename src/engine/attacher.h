@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "engine/notice.h"
+#include "engine/selection.h"
 #include "engine/target.h"
 
 struct ecap_kernel;
@@ -25,6 +26,7 @@ enum ecap_attacher_state {
 };
 
 struct ecap_attacher_opts {
+	struct ecap_selection selection;
 	const char *library;  /* hook this file only; NULL: search, and watch for more */
 	const uint32_t *pids; /* what these processes run; borrowed */
 	size_t n_pids;	      /* 0: what all do */

@@ -44,6 +44,7 @@ struct ecap_dispatch {
 	bool proc_is_ours; /* else its numbers name other processes */
 	uint64_t n_events;
 	uint64_t n_bytes;
+	uint64_t n_commands;
 	uint64_t n_invalid;
 	uint64_t n_late;
 	/* what loss events have told, per reason: the kernel's counters tell the rest */
@@ -251,13 +252,36 @@ static void on_data(struct ecap_dispatch *d, const struct ecap_data_event *rec)
 	ecap_outputs_put(d->outputs, &about.ev);
 }
 
+static void on_line(struct ecap_dispatch *d, const struct ecap_line_event *rec)
+{
+	struct ecap_flow_process *process = process_of(d, &rec->hdr, rec->incarnation);
+	const struct ecap_probe_desc *probe = NULL;
+	const struct ecap_hook *hook = ecap_registry_get_row(rec->row, &probe);
+	struct description about;
+
+	describe_with_uid(d, &rec->hdr, process, rec->uid, &about);
+	about.ev.type = ECAP_OUT_COMMAND;
+	about.ev.dir = ECAP_OUT_DIR_UNKNOWN;
+	about.ev.command = (struct ecap_out_command){
+		.lib = probe->name,
+		.fn = hook->symbol,
+		.bytes = rec->data,
+		.len = rec->len,
+	};
+	if (process)
+		ecap_flow_count_process(d->flow, process);
+	d->n_commands++;
+	ecap_outputs_put(d->outputs, &about.ev);
+}
+
 static void on_loss(struct ecap_dispatch *d, const struct ecap_loss_event *rec)
 {
+	bool is_line = ecap_registry_get_row(rec->row, NULL)->at == ECAP_AT_LINE;
 	struct description about;
 
 	describe_with_uid(d, &rec->hdr, process_of(d, &rec->hdr, rec->conn.incarnation), rec->uid,
 			  &about);
-	about.ev.dir = out_dir(rec->dir);
+	about.ev.dir = is_line ? ECAP_OUT_DIR_UNKNOWN : out_dir(rec->dir);
 	if (rec->bytes != ECAP_BYTES_UNKNOWN)
 		d->told_bytes[rec->reason] += rec->bytes;
 	d->told_calls[rec->reason] += rec->calls;
@@ -408,6 +432,9 @@ void ecap_dispatch_record(void *arg, const void *data, size_t size)
 	case ECAP_EV_PROC_MOVED:
 		on_proc_moved(d, data);
 		break;
+	case ECAP_EV_LINE:
+		on_line(d, data);
+		break;
 	case ECAP_EV_NONE:
 		break;
 	}
@@ -557,6 +584,7 @@ struct ecap_dispatch_stats ecap_dispatch_get_stats(const struct ecap_dispatch *d
 	return (struct ecap_dispatch_stats){
 		.n_events = d->n_events,
 		.n_bytes = d->n_bytes,
+		.n_commands = d->n_commands,
 		.n_conns = ecap_flow_n_conns(d->flow),
 		.n_processes = ecap_flow_n_processes(d->flow),
 		.n_invalid = d->n_invalid,

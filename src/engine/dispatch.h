@@ -27,6 +27,7 @@ struct ecap_dispatch_opts {
 struct ecap_dispatch_stats {
 	uint64_t n_events; /* data events */
 	uint64_t n_bytes;  /* plaintext in them */
+	uint64_t n_commands;
 	uint64_t n_conns;
 	uint64_t n_processes;
 	uint64_t n_invalid; /* records that the checks refused */

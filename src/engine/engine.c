@@ -126,6 +126,7 @@ static int read_stats(const struct engine *e, struct ecap_stats *ret)
 		.specs = e->specs,
 		.outputs = e->outputs,
 		.n_outputs = e->n_specs,
+		.counts_commands = e->opts->selection.kind == ECAP_PROBE_SHELL,
 	};
 
 	return ecap_stats_read(&from, ret);
@@ -497,6 +498,7 @@ static int watch_all(const struct engine *e)
 static int open_kernel(struct engine *e)
 {
 	const struct ecap_kernel_opts opts = {
+		.selection = e->opts->selection,
 		.rung = e->opts->rung,
 		.ring_bytes = e->opts->ring_bytes,
 		.pids = e->opts->pids,
@@ -511,6 +513,7 @@ static int open_kernel(struct engine *e)
 static int start_attacher(struct engine *e)
 {
 	const struct ecap_attacher_opts opts = {
+		.selection = e->opts->selection,
 		.library = e->opts->library,
 		.pids = e->opts->pids,
 		/* another namespace's /proc names others by these numbers: search all */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/selection.h"
 #include "engine/target.h"
 #include "engine/trial.h"
 #include "sinks/sink.h"
@@ -19,6 +20,7 @@ struct ecap_output_spec {
 struct ecap_engine_opts {
 	const struct ecap_output_spec *outputs;
 	size_t n_outputs;
+	struct ecap_selection selection;
 	const char *library;  /* the only file to hook; NULL: search */
 	const uint32_t *pids; /* empty: all processes */
 	size_t n_pids;

@@ -18,6 +18,8 @@
 #include "target/watch.h"
 
 #define MAX_REQUIRED 4096
+/* That probes know by name. */
+#define MAX_FILES 32
 
 /* Files that were looked at while we capture; beyond that many, all are looked at once more. */
 #define MAX_LOOKED_AT 65536
@@ -34,9 +36,10 @@ struct ecap_finder {
 	struct ecap_target *targets[ECAP_MAX_TARGETS]; /* owned */
 	size_t n_targets;
 	size_t n_refused; /* beyond ECAP_MAX_TARGETS */
+	struct ecap_selection selection;
 	enum ecap_placement_choice placement;
-	int alias_error; /* why aliases could not be told, 0: they could */
-	char where[160]; /* the search looked */
+	int alias_error;   /* why aliases could not be told, 0: they could */
+	char nothing[200]; /* where the search looked, if it found nothing */
 	/* struct arrival_key -> its target, or one of those below */
 	struct ecap_hash *looked_at;
 };
@@ -44,13 +47,15 @@ struct ecap_finder {
 static char no_target; /* no probe knows it */
 static char was_gone;  /* nobody could look; the next process that has it may live longer */
 
-int ecap_finder_new(enum ecap_placement_choice placement, struct ecap_finder **ret)
+int ecap_finder_new(const struct ecap_selection *selection, enum ecap_placement_choice placement,
+		    struct ecap_finder **ret)
 {
 	ecap_cleanup(ecap_finder_freep) struct ecap_finder *f = calloc(1, sizeof(*f));
 	int r;
 
 	if (!f)
 		return -ENOMEM;
+	f->selection = *selection;
 	f->placement = placement;
 	r = ecap_hash_new(sizeof(struct arrival_key), MAX_LOOKED_AT, &f->looked_at);
 	if (r < 0)
@@ -90,13 +95,15 @@ void ecap_finder_release(struct ecap_finder *f, struct ecap_target *t)
 
 static bool wants_name(const char *name, void *arg)
 {
+	const struct ecap_finder *f = arg;
 	uint32_t row;
 
-	(void)arg;
 	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
-		const char *prefix = ecap_registry_get_probe(i, &row)->file_prefix;
+		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
+		const char *prefix = probe->file_prefix;
 
-		if (strncmp(name, prefix, strlen(prefix)) == 0)
+		if (ecap_selection_has(&f->selection, probe) &&
+		    strncmp(name, prefix, strlen(prefix)) == 0)
 			return true;
 	}
 	return false;
@@ -134,7 +141,7 @@ static enum ecap_look add_file(struct ecap_finder *f, int fd, const char *path,
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	char why[128];
-	int r = ecap_target_resolve(fd, path, &t);
+	int r = ecap_target_resolve(fd, path, &f->selection, &t);
 
 	if (r < 0) {
 		if (r != -ENOENT && r != -ENOEXEC)
@@ -182,12 +189,27 @@ static bool found_file(int fd, const char *path, void *arg)
 	return false;
 }
 
+/* What the selected probes know by name; returns how many. */
+static size_t collect_files(const struct ecap_selection *sel, const char **ret, size_t max)
+{
+	size_t n = 0;
+	uint32_t row;
+
+	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
+		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
+		const char *const *file = probe->files;
+
+		for (; ecap_selection_has(sel, probe) && file && *file && n < max; file++)
+			ret[n++] = *file;
+	}
+	return n;
+}
+
 static void warn_search(const struct ecap_finder *f)
 {
 	if (f->n_refused)
-		ecap_warn("%zu TLS libraries beyond the first %u are not hooked; name one with "
-			  "--libssl",
-			  f->n_refused, ECAP_MAX_TARGETS);
+		ecap_warn("%zu files beyond the first %u are not hooked; name one with --%s",
+			  f->n_refused, ECAP_MAX_TARGETS, ecap_selection_option(&f->selection));
 	if (f->alias_error)
 		(void)ecap_warn_r(f->alias_error,
 				  "cannot tell whether libraries under overlayfs are one file; one "
@@ -196,10 +218,13 @@ static void warn_search(const struct ecap_finder *f)
 
 int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pids)
 {
+	const char *files[MAX_FILES];
 	const struct ecap_discovery_ops ops = {
 		.wants_name = wants_name,
 		.found = found_file,
 		.arg = f,
+		.files = files,
+		.n_files = collect_files(&f->selection, files, MAX_FILES),
 		.pids = pids,
 		.n_pids = n_pids,
 	};
@@ -207,18 +232,19 @@ int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pid
 	int r = ecap_discover(&ops, &where);
 
 	if (r < 0)
-		return ecap_err_r(r, "cannot search for TLS libraries in /proc");
+		return ecap_err_r(r, "cannot search in /proc");
 	warn_search(f);
-	(void)snprintf(f->where, sizeof(f->where),
-		       "the dynamic linker's cache and %zu files that %zu processes run (%zu more "
-		       "could not be looked into)",
-		       where.n_files, where.n_processes, where.n_denied);
+	(void)snprintf(f->nothing, sizeof(f->nothing),
+		       "no %s found in the dynamic linker's cache and %zu files that %zu processes "
+		       "run (%zu more could not be looked into)",
+		       ecap_selection_what(&f->selection), where.n_files, where.n_processes,
+		       where.n_denied);
 	return (int)f->n_targets;
 }
 
-const char *ecap_finder_describe_search(const struct ecap_finder *f)
+const char *ecap_finder_describe_nothing(const struct ecap_finder *f)
 {
-	return f->where;
+	return f->nothing;
 }
 
 /* ---------------------------------------------------------------------------- files that arrive */
@@ -297,15 +323,19 @@ enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival
 
 /* ------------------------------------------------------------------------------ the named file */
 
-/* Append what a file must define to be a target of some probe. */
-static void put_required(struct ecap_buf *out)
+/* Append what a file must define to be a target of a selected probe. */
+static void put_required(const struct ecap_selection *sel, struct ecap_buf *out)
 {
+	const char *separator = "";
 	uint32_t row;
 
 	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
 		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
 
-		ecap_buf_printf(out, "%s%s:", i ? "; " : "", probe->name);
+		if (!ecap_selection_has(sel, probe))
+			continue;
+		ecap_buf_printf(out, "%s%s:", separator, probe->name);
+		separator = "; ";
 		for (size_t j = 0; j < probe->n_hooks; j++) {
 			if (probe->hooks[j].required)
 				ecap_buf_printf(out, " %s", probe->hooks[j].symbol);
@@ -315,24 +345,26 @@ static void put_required(struct ecap_buf *out)
 }
 
 /* Why the file that the user named is no target, with what we saw in it. */
-static int explain_named(const char *path, int fd, int r)
+static int explain_named(const struct ecap_finder *f, const char *path, int fd, int r)
 {
+	const char *option = ecap_selection_option(&f->selection);
 	ecap_cleanup(ecap_buf_done) struct ecap_buf required;
 	uint8_t magic[4] = { 0 };
 	ssize_t n = pread(fd, magic, sizeof(magic), 0);
 
 	ecap_buf_init(&required, MAX_REQUIRED);
-	put_required(&required);
+	put_required(&f->selection, &required);
 	if (r == -ENOENT)
-		ecap_err("--libssl %s: does not define all of %s; name the file that holds the TLS "
-			 "library (`ldd PROGRAM` shows it)",
-			 path, (const char *)required.data);
+		ecap_err("--%s %s: does not define all of %s; name the file that holds the %s "
+			 "(`ldd PROGRAM` shows it)",
+			 option, path, (const char *)required.data,
+			 ecap_selection_what(&f->selection));
 	else if (r == -ENOEXEC)
-		ecap_err("--libssl %s: not a 64-bit ELF library or program of this machine "
+		ecap_err("--%s %s: not a 64-bit ELF library or program of this machine "
 			 "(%zd bytes read, they begin %02x %02x %02x %02x)",
-			 path, n, magic[0], magic[1], magic[2], magic[3]);
+			 option, path, n, magic[0], magic[1], magic[2], magic[3]);
 	else
-		return ecap_err_r(r, "--libssl %s: cannot read it as an ELF file", path);
+		return ecap_err_r(r, "--%s %s: cannot read it as an ELF file", option, path);
 	return r;
 }
 
@@ -342,10 +374,10 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path)
 	int r;
 
 	if (fd < 0)
-		return ecap_err_r(errno, "--libssl %s", path);
-	r = ecap_target_resolve(fd, path, &f->targets[0]);
+		return ecap_err_r(errno, "--%s %s", ecap_selection_option(&f->selection), path);
+	r = ecap_target_resolve(fd, path, &f->selection, &f->targets[0]);
 	if (r < 0)
-		return explain_named(path, fd, r);
+		return explain_named(f, path, fd, r);
 	(void)ecap_take_fd(fd);
 	f->n_targets = 1;
 	analyse(f, f->targets[0]);

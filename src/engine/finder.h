@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "engine/selection.h"
 #include "engine/target.h"
 
 struct ecap_arrival;
@@ -17,7 +18,8 @@ struct ecap_arrival;
  */
 struct ecap_finder;
 
-int ecap_finder_new(enum ecap_placement_choice placement, struct ecap_finder **ret);
+int ecap_finder_new(const struct ecap_selection *selection, enum ecap_placement_choice placement,
+		    struct ecap_finder **ret);
 /* Frees the targets, too. */
 void ecap_finder_free(struct ecap_finder *f);
 ECAP_DEFINE_FREEP(struct ecap_finder, ecap_finder_free)
@@ -28,8 +30,8 @@ ECAP_DEFINE_FREEP(struct ecap_finder, ecap_finder_free)
  * searched.
  */
 int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pids);
-/* Where the search looked, for people: "the dynamic linker's cache and ...". Borrowed. */
-const char *ecap_finder_describe_search(const struct ecap_finder *f);
+/* That the search found nothing, for people: "no TLS library found in ...". Borrowed. */
+const char *ecap_finder_describe_nothing(const struct ecap_finder *f);
 /* Take the file at @path, which must be a target; logs why it is not one. */
 int ecap_finder_use_file(struct ecap_finder *f, const char *path);
 

@@ -63,7 +63,7 @@ static const char *program_name(const struct ecap_kernel *k, enum ecap_kernel_pr
 	static const char *const names[] = {
 		[ECAP_PROG_CALL_ENTRY] = "call_entry",	   [ECAP_PROG_CALL_RETURN] = "call_return",
 		[ECAP_PROG_HANDLE_REF] = "handle_ref",	   [ECAP_PROG_HANDLE_FREE] = "handle_free",
-		[ECAP_PROG_HANDLE_CLEAR] = "handle_clear",
+		[ECAP_PROG_HANDLE_CLEAR] = "handle_clear", [ECAP_PROG_LINE_RETURN] = "line_return",
 	};
 	_Static_assert(ECAP_ARRAY_SIZE(names) == ECAP_PROG_COUNT, "a program without a name");
 
@@ -84,6 +84,8 @@ static bool needs_program(enum ecap_hook_at at, enum ecap_kernel_prog prog)
 		return prog == ECAP_PROG_HANDLE_FREE;
 	case ECAP_AT_CLEAR:
 		return prog == ECAP_PROG_HANDLE_CLEAR;
+	case ECAP_AT_LINE:
+		return prog == ECAP_PROG_LINE_RETURN;
 	case ECAP_AT_COUNT:
 		break;
 	}
@@ -156,12 +158,25 @@ static int create_maps(struct ecap_kernel *k, uint32_t ring_bytes)
 	return r;
 }
 
-static int load_shared(struct ecap_kernel *k)
+/* Whether a selected probe has a hook for it: the verifier's time is most of the start. */
+static bool is_selected(const struct ecap_selection *sel, enum ecap_kernel_prog prog)
+{
+	for (uint32_t row = 0; row < ecap_registry_n_rows(); row++) {
+		const struct ecap_probe_desc *probe;
+		const struct ecap_hook *hook = ecap_registry_get_row(row, &probe);
+
+		if (ecap_selection_has(sel, probe) && needs_program(hook->at, prog))
+			return true;
+	}
+	return false;
+}
+
+static int load_shared(struct ecap_kernel *k, const struct ecap_selection *sel)
 {
 	bool wanted[ECAP_PROG_COUNT];
 
 	for (int i = 0; i < ECAP_PROG_COUNT; i++)
-		wanted[i] = k->rung != ECAP_RUNG_PERF;
+		wanted[i] = k->rung != ECAP_RUNG_PERF && is_selected(sel, (enum ecap_kernel_prog)i);
 	choose_programs(k, k->shared, wanted);
 	return calls_bpf__load(k->shared);
 }
@@ -425,7 +440,7 @@ int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **r
 	r = try_and_create(k, opts);
 	if (r < 0)
 		return r;
-	r = load_shared(k);
+	r = load_shared(k, &opts->selection);
 	if (r < 0)
 		return ecap_err_r(r, "cannot load the BPF programs (-d shows the kernel's reason)");
 	r = fill_rows(k);

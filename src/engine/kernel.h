@@ -8,6 +8,7 @@
 
 #include "abi/state.h"
 #include "base/cleanup.h"
+#include "engine/selection.h"
 #include "engine/trial.h"
 
 struct bpf_program;
@@ -24,6 +25,7 @@ enum ecap_kernel_prog {
 	ECAP_PROG_HANDLE_REF,
 	ECAP_PROG_HANDLE_FREE,
 	ECAP_PROG_HANDLE_CLEAR,
+	ECAP_PROG_LINE_RETURN,
 	ECAP_PROG_COUNT,
 };
 
@@ -32,8 +34,9 @@ enum ecap_kernel_prog {
 
 /* Filters: an empty set does not filter. Borrowed. */
 struct ecap_kernel_opts {
-	enum ecap_rung rung; /* ECAP_RUNG_AUTO: the best that works */
-	uint32_t ring_bytes; /* 0: the default; rounded up to a power of two */
+	struct ecap_selection selection; /* whose hooks programs are loaded for */
+	enum ecap_rung rung;		 /* ECAP_RUNG_AUTO: the best that works */
+	uint32_t ring_bytes;		 /* 0: the default; rounded up to a power of two */
 	const uint32_t *pids;
 	size_t n_pids;
 	const uint32_t *uids;

@@ -46,12 +46,17 @@ static void put_event(const struct ecap_outputs *all, struct one_output *o, stru
 	ecap_dest_commit(o->spec.dest, r == 0);
 }
 
-/* How many bytes of its stream the event stands for, and where. false: it has no such place. */
+/* How many bytes the event stands for, and where in its stream. false: for none. */
 static bool event_range(const struct ecap_out_event *ev, uint64_t *ret_off, uint64_t *ret_bytes)
 {
 	if (ev->type == ECAP_OUT_DATA) {
 		*ret_off = ev->data.off;
 		*ret_bytes = ev->data.len;
+		return true;
+	}
+	if (ev->type == ECAP_OUT_COMMAND) { /* no stream has it */
+		*ret_off = 0;
+		*ret_bytes = ev->command.len;
 		return true;
 	}
 	if (ev->type != ECAP_OUT_LOSS)
@@ -104,7 +109,7 @@ static bool put_missing(const struct ecap_outputs *all, struct one_output *o, st
 		.off = m->off,
 		.bytes = m->bytes,
 		.calls = m->events,
-		.has_off = true,
+		.has_off = m->where.conn_id,
 		.has_bytes = true,
 	};
 	put_event(all, o, buf, &ev);

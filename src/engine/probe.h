@@ -13,11 +13,19 @@ struct ecap_image;
  * the engine resolves, attaches, rolls back, loads and tears down.
  */
 
+/* What a probe shows: a command covers the probes of one kind. */
+enum ecap_probe_kind {
+	ECAP_PROBE_TLS,	  /* what programs say inside their TLS connections */
+	ECAP_PROBE_SHELL, /* what is typed into programs */
+	ECAP_PROBE_KIND_COUNT,
+};
+
 enum ecap_hook_at {
 	ECAP_AT_CALL,  /* entry and return of a read or write */
 	ECAP_AT_REF,   /* entry: one more owner of the handle */
 	ECAP_AT_FREE,  /* entry: an owner lets go; the last one ends the connection */
 	ECAP_AT_CLEAR, /* entry: the handle is made ready for another connection */
+	ECAP_AT_LINE,  /* return: a line that was typed, a C string, or NULL */
 	ECAP_AT_INNER, /* as ECAP_AT_CALL: the function that all of a group call; has no symbol */
 	ECAP_AT_COUNT,
 };
@@ -39,13 +47,22 @@ struct ecap_hook {
 };
 
 struct ecap_probe_desc {
-	const char *name; /* of the stack, as events show it */
+	const char *name;  /* of the stack, as events show it; a command, too */
+	const char *alias; /* another name of that command; NULL: none */
+	enum ecap_probe_kind kind;
+	const char *what; /* is recognised, for people, in the singular: "NAME library" */
 	const char *summary;
+	/* The option that names the only file to hook, where it is not --libssl; else NULL. */
+	const char *option;
 	/*
 	 * How the library's file names begin: which entries of the dynamic linker's cache are
 	 * worth a look. Files that processes have mapped are all looked at.
 	 */
 	const char *file_prefix;
+	/*
+	 * Programs that are worth a look even if no process runs them, NULL at the end; or NULL.
+	 */
+	const char *const *files;
 	/* Whether this file holds the library. By content: names prove nothing. */
 	bool (*recognise)(struct ecap_image *img);
 	const struct ecap_hook *hooks;

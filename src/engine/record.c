@@ -28,6 +28,12 @@ static bool conn_end_is_valid(const struct ecap_conn_end_event *ev)
 	       ev->gap_reason[ECAP_RECV] < ECAP_LOSS_REASON_COUNT;
 }
 
+static bool line_is_valid(const struct ecap_line_event *ev, uint32_t n_rows)
+{
+	return ev->len && ev->len <= ECAP_CHUNK_SIZE && ev->hdr.size == sizeof(*ev) + ev->len &&
+	       ev->row < n_rows;
+}
+
 const struct ecap_event_hdr *ecap_record_check(const void *data, size_t size, uint32_t n_rows)
 {
 	static const size_t least[] = {
@@ -38,6 +44,7 @@ const struct ecap_event_hdr *ecap_record_check(const void *data, size_t size, ui
 		[ECAP_EV_PROC_START] = sizeof(struct ecap_proc_event),
 		[ECAP_EV_PROC_END] = sizeof(struct ecap_proc_event),
 		[ECAP_EV_PROC_MOVED] = sizeof(struct ecap_proc_event),
+		[ECAP_EV_LINE] = sizeof(struct ecap_line_event),
 	};
 	const struct ecap_event_hdr *hdr = data;
 	bool valid = false;
@@ -60,6 +67,9 @@ const struct ecap_event_hdr *ecap_record_check(const void *data, size_t size, ui
 	case ECAP_EV_PROC_END:
 	case ECAP_EV_PROC_MOVED:
 		valid = hdr->size == sizeof(struct ecap_proc_event);
+		break;
+	case ECAP_EV_LINE:
+		valid = line_is_valid(data, n_rows);
 		break;
 	case ECAP_EV_NONE:
 		break;

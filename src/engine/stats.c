@@ -31,7 +31,9 @@ int ecap_stats_read(const struct ecap_stats_sources *from, struct ecap_stats *re
 
 	*ret = (struct ecap_stats){
 		.out = {
+			.counts_commands = from->counts_commands,
 			.bytes = seen.n_bytes,
+			.commands = seen.n_commands,
 			.calls = counters[ECAP_CTR_CALLS],
 			.conns = seen.n_conns,
 			.processes = seen.n_processes,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "abi/event.h"
@@ -19,6 +20,7 @@ struct ecap_stats_sources {
 	const struct ecap_output *specs; /* as many as outputs has */
 	const struct ecap_outputs *outputs;
 	size_t n_outputs;
+	bool counts_commands; /* the run is about these */
 };
 
 /* All numbers of a run; out points into the arrays. */

@@ -59,15 +59,38 @@ static bool log_output(const struct ecap_out_output *output)
 	return output->refused || output->failed;
 }
 
+static void log_seen(const struct ecap_out_stats *stats)
+{
+	const char *es = stats->processes == 1 ? "" : "es";
+
+	if (stats->counts_commands)
+		ecap_info("seen: %" PRIu64 " command%s of %" PRIu64 " process%s", stats->commands,
+			  plural(stats->commands), stats->processes, es);
+	else
+		ecap_info("seen: %" PRIu64 " byte%s in %" PRIu64 " call%s on %" PRIu64
+			  " connection%s of %" PRIu64 " process%s",
+			  stats->bytes, plural(stats->bytes), stats->calls, plural(stats->calls),
+			  stats->conns, plural(stats->conns), stats->processes, es);
+}
+
+/* What to look at if there is nothing. */
+static void log_hint(const struct ecap_out_stats *stats)
+{
+	if (stats->counts_commands && !stats->commands)
+		ecap_info("nothing was seen: was a line typed at a prompt, in a shell that runs or "
+			  "started since, and do -p and -u let it through? Scripts and `-c` "
+			  "commands are not typed");
+	else if (!stats->counts_commands && !stats->bytes)
+		ecap_info("nothing was seen: did the program use one of the libraries above, and "
+			  "do -p and -u let it through? `grep -l ssl /proc/*/maps` shows who uses "
+			  "which");
+}
+
 void ecap_summary_log(const struct ecap_out_stats *stats, int err)
 {
 	bool lost;
 
-	ecap_info("seen: %" PRIu64 " byte%s in %" PRIu64 " call%s on %" PRIu64
-		  " connection%s of %" PRIu64 " process%s",
-		  stats->bytes, plural(stats->bytes), stats->calls, plural(stats->calls),
-		  stats->conns, plural(stats->conns), stats->processes,
-		  stats->processes == 1 ? "" : "es");
+	log_seen(stats);
 	if (err)
 		(void)ecap_warn_r(err, "cannot read what was lost");
 	lost = log_losses(stats) || err;
@@ -75,9 +98,5 @@ void ecap_summary_log(const struct ecap_out_stats *stats, int err)
 		lost |= log_output(&stats->outputs[i]);
 	if (!lost)
 		ecap_info("nothing was lost");
-	if (!stats->bytes)
-		ecap_info(
-			"nothing was seen: did the program use one of the libraries above, and do "
-			"-p and -u let it through? `grep -l ssl /proc/*/maps` shows who uses "
-			"which");
+	log_hint(stats);
 }

@@ -227,7 +227,8 @@ void ecap_target_analyse(struct ecap_target *t)
 		find_inners(t, img);
 }
 
-int ecap_target_resolve(int fd, const char *path, struct ecap_target **ret)
+int ecap_target_resolve(int fd, const char *path, const struct ecap_selection *selection,
+			struct ecap_target **ret)
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
@@ -244,7 +245,7 @@ int ecap_target_resolve(int fd, const char *path, struct ecap_target **ret)
 	for (size_t i = 0; i < ecap_registry_n_probes() && !t->probe; i++) {
 		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &t->first_row);
 
-		if (probe->recognise(img))
+		if (ecap_selection_has(selection, probe) && probe->recognise(img))
 			t->probe = probe;
 	}
 	if (!t->probe)

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "engine/probe.h"
+#include "engine/selection.h"
 #include "target/placement.h"
 
 struct ecap_binding;
@@ -78,11 +79,12 @@ struct ecap_target {
 };
 
 /*
- * See whether a probe knows the file open at @fd, called @path, and resolve the probe's hooks.
- * On success @fd belongs to the target. -ENOENT: no probe knows it, or a required function is
+ * See whether a selected probe knows the file open at @fd, called @path, and resolve its hooks.
+ * On success @fd belongs to the target. -ENOENT: none knows it, or a required function is
  * missing; other errors as ecap_image_open().
  */
-int ecap_target_resolve(int fd, const char *path, struct ecap_target **ret);
+int ecap_target_resolve(int fd, const char *path, const struct ecap_selection *selection,
+			struct ecap_target **ret);
 /*
  * Analyse the code of @t for inner functions, some milliseconds in a process of its own. To find
  * none is no error: the public functions are hooked, as if nobody had looked.

@@ -105,6 +105,12 @@ static struct handle_key handle_of(const struct ecap_conn_key *key)
 	return (struct handle_key){ .incarnation = key->incarnation, .handle = key->handle };
 }
 
+void ecap_flow_count_process(struct ecap_flow *f, struct ecap_flow_process *process)
+{
+	f->n_processes += !process->is_counted;
+	process->is_counted = true;
+}
+
 int ecap_flow_get_conn(struct ecap_flow *f, struct ecap_flow_process *process,
 		       const struct ecap_conn_key *key, struct ecap_conn **ret)
 {
@@ -132,8 +138,7 @@ int ecap_flow_get_conn(struct ecap_flow *f, struct ecap_flow_process *process,
 		c->next_sibling->backlink = &c->next_sibling;
 	c->backlink = &process->conns;
 	process->conns = c;
-	f->n_processes += !process->had_conns;
-	process->had_conns = true;
+	ecap_flow_count_process(f, process);
 	*ret = ecap_take_ptr(c);
 	return 0;
 }

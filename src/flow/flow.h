@@ -25,7 +25,7 @@ struct ecap_flow_process {
 	uint64_t incarnation;
 	void *facts; /* the owner's, see ecap_flow_limits */
 	struct ecap_conn *conns;
-	bool had_conns;
+	bool is_counted;			    /* by ecap_flow_n_processes() */
 	struct ecap_flow_process *next, **backlink; /* in the list of all */
 };
 
@@ -63,11 +63,14 @@ int ecap_flow_get_conn(struct ecap_flow *f, struct ecap_flow_process *process,
  */
 int64_t ecap_conn_place(struct ecap_conn *conn, unsigned int dir, uint64_t off, uint64_t len);
 
+/* Count the process, once, among those that ecap_flow_n_processes() says. */
+void ecap_flow_count_process(struct ecap_flow *f, struct ecap_flow_process *process);
+
 /* The connection is over; @conn is freed. */
 void ecap_flow_end_conn(struct ecap_flow *f, struct ecap_conn *conn);
 /* The process is over; it, its facts and its connections are freed. */
 void ecap_flow_end_process(struct ecap_flow *f, struct ecap_flow_process *process);
 
-/* How many connections, and processes with one, there have been. */
+/* How many connections, and processes with one or counted otherwise, there have been. */
 uint64_t ecap_flow_n_conns(const struct ecap_flow *f);
 uint64_t ecap_flow_n_processes(const struct ecap_flow *f);

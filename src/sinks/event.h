@@ -16,6 +16,7 @@ enum ecap_out_type {
 	ECAP_OUT_LOSS,
 	ECAP_OUT_STATS,
 	ECAP_OUT_TARGET,
+	ECAP_OUT_COMMAND,
 	ECAP_OUT_TYPE_COUNT,
 };
 
@@ -53,6 +54,14 @@ struct ecap_out_data {
 	size_t len;
 };
 
+/* A line that was typed at a prompt. */
+struct ecap_out_command {
+	const char *lib; /* what reads such lines, as its probe says */
+	const char *fn;	 /* "readline" */
+	const uint8_t *bytes;
+	size_t len;
+};
+
 /* What is missing from a stream, in its place. */
 struct ecap_out_loss {
 	const char *reason; /* "ring_full" */
@@ -82,9 +91,11 @@ struct ecap_out_output {
 
 /* Every counter, from the beginning of the run. */
 struct ecap_out_stats {
-	bool is_final; /* the run ends */
+	bool is_final;	      /* the run ends */
+	bool counts_commands; /* the run is about these, not about bytes of connections */
 	uint64_t bytes;
 	uint64_t calls;
+	uint64_t commands;
 	uint64_t conns;
 	uint64_t processes;
 	uint64_t invalid_records; /* from the kernel, left out */
@@ -118,6 +129,7 @@ struct ecap_out_event {
 	union {
 		struct ecap_out_data data;
 		struct ecap_out_loss loss;
+		struct ecap_out_command command;
 		const struct ecap_out_stats *stats;
 		struct ecap_out_target target;
 	};

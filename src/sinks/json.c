@@ -43,10 +43,9 @@ static void put_bool(struct ecap_json *w, const char *key, bool value)
 static void put_common(struct ecap_json *w, const struct ecap_out_event *ev)
 {
 	static const char *const types[] = {
-		[ECAP_OUT_DATA] = "data",
-		[ECAP_OUT_LOSS] = "loss",
-		[ECAP_OUT_STATS] = "stats",
-		[ECAP_OUT_TARGET] = "target",
+		[ECAP_OUT_DATA] = "data",	[ECAP_OUT_LOSS] = "loss",
+		[ECAP_OUT_STATS] = "stats",	[ECAP_OUT_TARGET] = "target",
+		[ECAP_OUT_COMMAND] = "command",
 	};
 	static const struct ecap_out_process unknown = { 0 };
 	const struct ecap_out_process *process = ev->process ? ev->process : &unknown;
@@ -92,6 +91,18 @@ static void put_conn(struct ecap_json *w, const struct ecap_out_conn *conn)
 	ecap_json_end_object(w);
 }
 
+/* The exact bytes, readable where they are text. */
+static void put_bytes(struct ecap_json *w, const uint8_t *bytes, size_t len)
+{
+	if (ecap_utf8_valid_text(bytes, len)) {
+		ecap_json_key(w, "text");
+		ecap_json_string(w, bytes, len);
+	} else {
+		ecap_json_key(w, "b64");
+		ecap_json_base64(w, bytes, len);
+	}
+}
+
 static void put_data(struct ecap_json *w, const struct ecap_out_event *ev)
 {
 	const struct ecap_out_data *data = &ev->data;
@@ -103,13 +114,15 @@ static void put_data(struct ecap_json *w, const struct ecap_out_event *ev)
 	put_u64(w, "off", data->off);
 	put_u64(w, "len", data->len);
 	put_u64(w, "total", data->total);
-	if (ecap_utf8_valid_text(data->bytes, data->len)) {
-		ecap_json_key(w, "text");
-		ecap_json_string(w, data->bytes, data->len);
-	} else {
-		ecap_json_key(w, "b64");
-		ecap_json_base64(w, data->bytes, data->len);
-	}
+	put_bytes(w, data->bytes, data->len);
+}
+
+static void put_command(struct ecap_json *w, const struct ecap_out_command *command)
+{
+	put_string(w, "lib", command->lib);
+	put_string(w, "fn", command->fn);
+	put_u64(w, "len", command->len);
+	put_bytes(w, command->bytes, command->len);
 }
 
 static void put_loss(struct ecap_json *w, const struct ecap_out_event *ev)
@@ -164,6 +177,7 @@ static void put_stats(struct ecap_json *w, const struct ecap_out_stats *stats)
 	ecap_json_begin_object(w);
 	put_u64(w, "bytes", stats->bytes);
 	put_u64(w, "calls", stats->calls);
+	put_u64(w, "commands", stats->commands);
 	put_u64(w, "connections", stats->conns);
 	put_u64(w, "processes", stats->processes);
 	ecap_json_end_object(w);
@@ -213,6 +227,9 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 		break;
 	case ECAP_OUT_TARGET:
 		put_target(&w, &ev->target);
+		break;
+	case ECAP_OUT_COMMAND:
+		put_command(&w, &ev->command);
 		break;
 	case ECAP_OUT_TYPE_COUNT:
 		break;

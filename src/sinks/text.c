@@ -25,18 +25,21 @@ static size_t put_shown(struct ecap_buf *out, const uint8_t *p, size_t n)
 	return used;
 }
 
-/* A name or an address, on one line whatever it holds. */
-static void put_name(struct ecap_buf *out, const char *s)
+/* On one line whatever it holds. */
+static void put_line(struct ecap_buf *out, const uint8_t *p, size_t n)
 {
-	const uint8_t *p = (const uint8_t *)s;
-	size_t n = strlen(s);
-
 	while (n) {
 		size_t used = put_shown(out, p, n);
 
 		p += used;
 		n -= used;
 	}
+}
+
+/* A name or an address. */
+static void put_name(struct ecap_buf *out, const char *s)
+{
+	put_line(out, (const uint8_t *)s, strlen(s));
 }
 
 /* Append one line end, tab or other character; returns the bytes that it took. */
@@ -89,13 +92,12 @@ static void put_hex_line(struct ecap_buf *out, uint64_t off, const uint8_t *p, s
 			ascii);
 }
 
-static void put_hex(struct ecap_buf *out, const struct ecap_out_data *data)
+static void put_hex(struct ecap_buf *out, uint64_t off, const uint8_t *p, size_t n)
 {
-	for (size_t i = 0; i < data->len; i += HEX_PER_LINE) {
-		size_t left = data->len - i;
+	for (size_t i = 0; i < n; i += HEX_PER_LINE) {
+		size_t left = n - i;
 
-		put_hex_line(out, data->off + i, data->bytes + i,
-			     left < HEX_PER_LINE ? left : HEX_PER_LINE);
+		put_hex_line(out, off + i, p + i, left < HEX_PER_LINE ? left : HEX_PER_LINE);
 	}
 }
 
@@ -158,7 +160,7 @@ static void put_data(struct ecap_buf *out, const struct ecap_out_event *ev, bool
 		ecap_buf_printf(out, " (part of %" PRIu64 ")", data->total);
 	ecap_buf_putc(out, '\n');
 	if (hex)
-		put_hex(out, data);
+		put_hex(out, data->off, data->bytes, data->len);
 	else
 		put_payload(out, data);
 }
@@ -189,6 +191,38 @@ static void put_loss(struct ecap_buf *out, const struct ecap_out_event *ev)
 	ecap_buf_putc(out, '\n');
 }
 
+/* One line, and in hex the lines of the dump. */
+static void put_command(struct ecap_buf *out, const struct ecap_out_event *ev, bool hex)
+{
+	const struct ecap_out_command *command = &ev->command;
+
+	if (ev->process && ev->process->has_uid)
+		ecap_buf_printf(out, " uid %" PRIu32, ev->process->uid);
+	if (hex) {
+		ecap_buf_puts(out, ", ");
+		put_count(out, command->len, "byte");
+		ecap_buf_putc(out, '\n');
+		put_hex(out, 0, command->bytes, command->len);
+		return;
+	}
+	ecap_buf_puts(out, ": ");
+	put_line(out, command->bytes, command->len);
+	ecap_buf_putc(out, '\n');
+}
+
+static void put_seen(struct ecap_buf *out, const struct ecap_out_stats *stats)
+{
+	if (stats->counts_commands) {
+		put_count(out, stats->commands, "command");
+		return;
+	}
+	put_count(out, stats->bytes, "byte");
+	ecap_buf_puts(out, " in ");
+	put_count(out, stats->calls, "call");
+	ecap_buf_puts(out, " on ");
+	put_count(out, stats->conns, "connection");
+}
+
 /* One line. */
 static void put_stats(struct ecap_buf *out, const struct ecap_out_stats *stats)
 {
@@ -199,11 +233,7 @@ static void put_stats(struct ecap_buf *out, const struct ecap_out_stats *stats)
 		calls += stats->lost[i].calls;
 	}
 	ecap_buf_puts(out, " seen ");
-	put_count(out, stats->bytes, "byte");
-	ecap_buf_puts(out, " in ");
-	put_count(out, stats->calls, "call");
-	ecap_buf_puts(out, " on ");
-	put_count(out, stats->conns, "connection");
+	put_seen(out, stats);
 	ecap_buf_puts(out, ", lost ");
 	put_count(out, bytes, "byte");
 	ecap_buf_puts(out, " in ");
@@ -228,6 +258,9 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 	case ECAP_OUT_STATS:
 		put_stats(out, ev->stats);
 		break;
+	case ECAP_OUT_COMMAND:
+		put_command(out, ev, opts->hex);
+		return out->err; /* one under the other, as in a history */
 	case ECAP_OUT_TARGET:
 	case ECAP_OUT_TYPE_COUNT:
 		break;

@@ -100,17 +100,21 @@ static int on_process(pid_t pid, void *arg)
 	return 0;
 }
 
+static void offer_path(struct search *s, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		offer(s, fd, path);
+}
+
 static int on_cached(const char *path, void *arg)
 {
 	struct search *s = arg;
 	const char *name = strrchr(path, '/');
-	int fd;
 
-	if (!s->ops->wants_name(name ? name + 1 : path, s->ops->arg))
-		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd >= 0)
-		offer(s, fd, path);
+	if (s->ops->wants_name(name ? name + 1 : path, s->ops->arg))
+		offer_path(s, path);
 	return 0;
 }
 
@@ -133,6 +137,8 @@ int ecap_discover(const struct ecap_discovery_ops *ops, struct ecap_discovery *r
 	if (!r) {
 		/* a host without the cache (musl, a bare container) still has processes */
 		(void)ecap_ldcache_walk_file(ECAP_LDCACHE_PATH, on_cached, &s);
+		for (size_t i = 0; i < ops->n_files; i++)
+			offer_path(&s, ops->files[i]);
 		r = each_process(&s);
 	}
 	ecap_hash_free(s.mapped);

@@ -21,13 +21,16 @@ struct ecap_discovery_ops {
 	 */
 	bool (*found)(int fd, const char *path, void *arg);
 	void *arg;
+	const char *const *files; /* look at these, too, as far as they are there; borrowed */
+	size_t n_files;
 	const uint32_t *pids; /* look at these processes only; borrowed */
 	size_t n_pids;	      /* 0: at all */
 };
 
 /*
  * Look at every file that a process has mapped executable, as it is mapped (deleted, replaced, in
- * another root), and at the wanted libraries of the dynamic linker's cache; each file once. What
- * can not be read is counted and passed over. Returns a negative errno only if nothing works.
+ * another root), at the wanted libraries of the dynamic linker's cache and at the named files; each
+ * file once. What can not be read is counted and passed over. Returns a negative errno only if
+ * nothing works.
  */
 int ecap_discover(const struct ecap_discovery_ops *ops, struct ecap_discovery *ret);

@@ -23,6 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (sizeof(*ev) + ev->len > size || ev->row >= N_ROWS)
 			abort(); /* what comes after it trusts these */
 	}
+	if (hdr && hdr->kind == ECAP_EV_LINE) {
+		const struct ecap_line_event *ev = (const struct ecap_line_event *)copy;
+
+		if (sizeof(*ev) + ev->len > size || ev->row >= N_ROWS)
+			abort();
+	}
 	free(copy);
 	return 0;
 }

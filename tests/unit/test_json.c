@@ -55,6 +55,7 @@ static const struct ecap_out_stats stats = {
 	.is_final = true,
 	.bytes = 5000,
 	.calls = 40,
+	.commands = 7,
 	.conns = 3,
 	.processes = 1,
 	.invalid_records = 8,
@@ -192,6 +193,32 @@ static const struct {
 			"\"hooks\":11,\"aliases\":0}\n",
 	},
 	{
+		.what = "a line that was typed",
+		.ev = {
+			.type = ECAP_OUT_COMMAND,
+			.ts_ns = TS_NS,
+			.host = "h",
+			.process = &curl,
+			.tid = 4712,
+			.dir = ECAP_OUT_DIR_UNKNOWN,
+			.command = { .lib = "l", .fn = "f", BYTES("ls \"\xc3\xa9\" \\\n") },
+		},
+		.want = HEAD("command") CURL
+			"\"lib\":\"l\",\"fn\":\"f\",\"len\":10,"
+			"\"text\":\"ls \\\"\xc3\xa9\\\" \\\\\\n\"}\n",
+	},
+	{
+		.what = "a line that is not UTF-8",
+		.ev = {
+			.type = ECAP_OUT_COMMAND,
+			.ts_ns = TS_NS,
+			.dir = ECAP_OUT_DIR_UNKNOWN,
+			.command = { BYTES("a\xe2\x82") },
+		},
+		.want = HEAD("command") NOBODY
+			"\"lib\":null,\"fn\":null,\"len\":3,\"b64\":\"YeKC\"}\n",
+	},
+	{
 		.what = "all counters",
 		.ev = {
 			.type = ECAP_OUT_STATS,
@@ -200,8 +227,9 @@ static const struct {
 			.stats = &stats,
 		},
 		.want = HEAD("stats") NOBODY
-			"\"final\":true,\"seen\":{\"bytes\":5000,\"calls\":40,\"connections\":3,"
-			"\"processes\":1},\"lost\":{\"ring_full\":{\"calls\":2,\"bytes\":300},"
+			"\"final\":true,\"seen\":{\"bytes\":5000,\"calls\":40,\"commands\":7,"
+			"\"connections\":3,\"processes\":1},"
+			"\"lost\":{\"ring_full\":{\"calls\":2,\"bytes\":300},"
 			"\"page_fault\":{\"calls\":1,\"bytes\":0}},\"records\":{\"invalid\":8,"
 			"\"missed\":6},\"missed_files\":7,"
 			"\"outputs\":[{\"format\":\"text\",\"dest\":\"a\\\"b\","

@@ -42,6 +42,8 @@ static int count(const char *arg, void *dest, struct ecap_opt_error *err)
 	return 0;
 }
 
+static const char *const library_aliases[] = { "gnutls", "nspr", NULL };
+
 static const struct ecap_opt opts[] = {
 	{
 		.group = "What to capture",
@@ -55,6 +57,7 @@ static const struct ecap_opt opts[] = {
 	},
 	{
 		.name = "libssl",
+		.aliases = library_aliases,
 		.type = ECAP_OPT_STRING,
 		.arg = "PATH",
 		.help = "Hook this library. A text that is long enough to be wrapped, so that the "
@@ -131,6 +134,56 @@ static void stores_values(void **state)
 	assert_string_equal(a.outputs.items[0], "text");
 	assert_string_equal(a.outputs.items[1], "json=x");
 	assert_string_equal(a.outputs.items[2], "y");
+}
+
+/* They do what the option does, and are neither shown nor suggested. */
+static void takes_aliases(void **state)
+{
+	static const struct {
+		const char *argv[3];
+		const char *library;
+		const char *want; /* the message, "": none */
+	} cases[] = {
+		{ { "--gnutls", "a" }, "a", "" },
+		{ { "--nspr=b" }, "b", "" },
+		{ { "--nspr" }, NULL, "--nspr needs an argument: PATH" },
+		{ { "--gnutl", "a" }, NULL, "unknown option --gnutl" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++) {
+		struct ecap_opt_error err;
+		struct args a = { 0 };
+		int r = parse(cases[i].argv, &a, &err);
+
+		assert_string_equal(err.text, cases[i].want);
+		assert_int_equal(r < 0, cases[i].library == NULL);
+		if (cases[i].library)
+			assert_string_equal(a.library, cases[i].library);
+	}
+}
+
+static void finds_the_nearest(void **state)
+{
+	static const char *const names[] = { "tls", "gnutls", "bash" };
+	static const struct {
+		const char *name;
+		const char *want; /* NULL: none */
+	} cases[] = {
+		{ "gnutsl", "gnutls" }, { "bas", "bash" }, { "bashh", "bash" }, { "ttls", "tls" },
+		{ "t", NULL },		{ "help", NULL },  { "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++) {
+		const char *got = ecap_opt_nearest(names, ECAP_ARRAY_SIZE(names), cases[i].name,
+						   strlen(cases[i].name));
+
+		if (cases[i].want)
+			assert_string_equal(got, cases[i].want);
+		else
+			assert_null(got);
+	}
 }
 
 static void stops_at_operands(void **state)
@@ -280,6 +333,7 @@ int main(void)
 		cmocka_unit_test(stores_values),      cmocka_unit_test(stops_at_operands),
 		cmocka_unit_test(says_what_is_wrong), cmocka_unit_test(bounds_everything),
 		cmocka_unit_test(shows_help),	      cmocka_unit_test(writes_mdoc),
+		cmocka_unit_test(takes_aliases),      cmocka_unit_test(finds_the_nearest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,8 +176,54 @@ static void writes_stats(void **state)
 	assert_text("stats", &ev, false,
 		    "03:04:05.123 seen 5000 bytes in 1 call on 3 connections, "
 		    "lost 305 bytes in 3 calls\n\n");
+	stats.counts_commands = true;
+	stats.commands = 2;
+	assert_text("stats of commands", &ev, false,
+		    "03:04:05.123 seen 2 commands, lost 305 bytes in 3 calls\n\n");
 	stats.is_final = true; /* the summary says it better */
 	assert_text("final stats", &ev, false, "");
+}
+
+/* Each on one line, whatever was typed. */
+static void writes_commands(void **state)
+{
+	static const struct ecap_out_process bash = {
+		.pid = 12, .uid = 1000, .has_uid = true, .comm = "bash"
+	};
+	static const struct {
+		struct ecap_out_event ev;
+		bool hex;
+		const char *want;
+	} cases[] = {
+		{
+			.ev = { .process = &bash, .command = { BYTES("ls -la \xc3\xa9") } },
+			.want = "03:04:05.123 bash[12] uid 1000: ls -la \xc3\xa9\n",
+		},
+		{
+			.ev = { .process = &curl, .command = { BYTES("a\nb\tc\x1b[2J\\") } },
+			.want = "03:04:05.123 curl[4711]: a\\x0ab\\x09c\\x1b[2J\\\\\n",
+		},
+		{
+			.ev = { .process = &bash, .command = { BYTES("ls\n") } },
+			.hex = true,
+			.want = "03:04:05.123 bash[12] uid 1000, 3 bytes\n"
+				"00000000  6c 73 0a                                          "
+				"|ls.|\n",
+		},
+		{
+			.ev = { .command = { BYTES("ls") } },
+			.want = "03:04:05.123: ls\n",
+		},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++) {
+		struct ecap_out_event ev = cases[i].ev;
+
+		ev.type = ECAP_OUT_COMMAND;
+		ev.ts_ns = TS_NS;
+		assert_text("command", &ev, cases[i].hex, cases[i].want);
+	}
 }
 
 static void shows_payload(void **state)
@@ -299,7 +345,7 @@ int main(void)
 		cmocka_unit_test(writes_headers),	 cmocka_unit_test(writes_losses),
 		cmocka_unit_test(writes_stats),		 cmocka_unit_test(shows_payload),
 		cmocka_unit_test(nothing_gets_through),	 cmocka_unit_test(dumps_hex),
-		cmocka_unit_test(reports_a_full_buffer),
+		cmocka_unit_test(reports_a_full_buffer), cmocka_unit_test(writes_commands),
 	};
 
 	return cmocka_run_group_tests(tests, use_utc, NULL);

@@ -131,6 +131,8 @@ static bool recognise(struct ecap_image *img)
 
 const struct ecap_probe_desc ecap_probe_openssl = {
 	.name = "openssl",
+	.kind = ECAP_PROBE_TLS,
+	.what = "OpenSSL library",
 	.summary = "plaintext of programs that use OpenSSL or a library with its interface",
 	.file_prefix = "libssl",
 	.recognise = recognise,

@@ -83,6 +83,7 @@ class Capture:
     def __init__(self, validator, own_pid):
         self.connections = {}
         self.losses = []
+        self.commands = []
         self.stats = []
         self.targets = []
         self.n_events = 0  # of programs
@@ -118,6 +119,8 @@ class Capture:
             self._add_loss(event)
         elif event["type"] == "data":
             self._add_data(event)
+        elif event["type"] == "command":
+            self.commands.append(event)
 
     def _add_data(self, event):
         conn = self._connection(event)

@@ -21,12 +21,13 @@ class Ecapture:
     """One run. Its JSON goes to a file unless the test names the outputs."""
 
     def __init__(self, binary, folder, args, validator, outputs=None, wrap=list, **popen):
+        command = popen.pop("command", "tls")
         self.json = folder / "out.json"
         self.stdout = folder / "stdout"
         self._validator = validator
         outputs = [f"json={self.json}"] if outputs is None else outputs
         flags = [part for output in outputs for part in ("-o", str(output))]
-        self.command = wrap([str(binary), "tls", *EXTRA_ARGS, *flags, *map(str, args)])
+        self.command = wrap([str(binary), command, *EXTRA_ARGS, *flags, *map(str, args)])
         with open(self.stdout, "wb") as stdout:
             self.process = subprocess.Popen(
                 self.command,

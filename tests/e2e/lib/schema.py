@@ -17,6 +17,7 @@ FULL_CHECKS = 50
 COMMON = {"v", "type", "ts", "host", "pid", "tid", "ppid", "uid", "comm", "exe", "container"}
 FIELDS = {
     "data": COMMON | {"lib", "fn", "dir", "conn", "off", "len", "total"},
+    "command": COMMON | {"lib", "fn", "len"},
     "loss": COMMON | {"conn", "dir", "off", "bytes", "calls", "reason"},
 }
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d)")
@@ -59,7 +60,7 @@ class Validator:
 
 
 def payload(event):
-    """The exact bytes of a data event, and that they are written the way the contract says."""
+    """The exact bytes of a data or command event, written the way the contract says."""
     assert ("text" in event) != ("b64" in event), f"text or b64: {shown(event)}"
     if "text" in event:
         assert "\0" not in event["text"], f"NUL in text: {shown(event)}"

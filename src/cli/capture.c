@@ -11,6 +11,7 @@
 #include "base/opt.h"
 #include "cli/command.h"
 #include "engine/engine.h"
+#include "engine/registry.h"
 #include "target/process.h"
 
 /* As many as the kernel's filter tables hold. */
@@ -36,7 +37,7 @@ struct id_list {
 #define MIN_STATS_MS 100ul
 #define MAX_STATS_MS (24ul * 3600 * 1000)
 
-struct tls_args {
+struct capture_args {
 	struct ecap_opt_strings outputs;
 	const char *library;
 	struct id_list pids;
@@ -179,7 +180,12 @@ static int parse_ring(const char *arg, void *dest, struct ecap_opt_error *err)
 
 /* --------------------------------------------------------------------------------- the options */
 
-#define AT(member) .offset = offsetof(struct tls_args, member)
+/* What the tool that this one replaces called --libssl in its other commands. */
+static const char *const library_aliases[] = {
+	"gnutls", "nspr", "nss", "bash", "readlineso", NULL,
+};
+
+#define AT(member) .offset = offsetof(struct capture_args, member)
 
 static const struct ecap_opt opts[] = {
 	{
@@ -203,11 +209,13 @@ static const struct ecap_opt opts[] = {
 	},
 	{
 		.name = "libssl",
+		.aliases = library_aliases,
 		.type = ECAP_OPT_STRING,
 		.arg = "PATH",
-		.help = "Hook this library, or this program that contains one, and nothing else. "
-			"Without it every OpenSSL that the dynamic linker's cache or a running "
-			"process shows is hooked.",
+		.help = "Hook this library, or this program that contains one, and nothing else; "
+			"with the command bash also as --bash. Without it everything that the "
+			"command covers is hooked, as far as the dynamic linker's cache or a "
+			"running process shows it.",
 		AT(library),
 	},
 	{
@@ -308,6 +316,7 @@ static const struct ecap_opt_later later[] = {
 	{ .name = "pcapfile", .short_name = 'w' },
 	{ .name = "ifname", .short_name = 'i' },
 	{ .name = "ssl_version" },
+	{ .name = "errnumber", .short_name = 'e' },
 	{ .name = "perf-reorder" },
 	{ .name = "perf-reorder-lag-ms" },
 };
@@ -319,21 +328,142 @@ static const struct ecap_opt_table table = {
 	.n_later = ECAP_ARRAY_SIZE(later),
 };
 
-void ecap_tls_put_help(struct ecap_buf *out)
+/* -------------------------------------------------------------------------------- the commands */
+
+/* The kinds of probes, in the order of --help. */
+static const struct kind {
+	const char *heading;
+	const char *command; /* covers all probes of the kind; NULL: there is none */
+	const char *summary; /* of that command */
+	const char *intro;   /* of the help of each command */
+} kinds[] = {
+	[ECAP_PROBE_TLS] = {
+		.heading = "TLS connections",
+		.command = "tls",
+		.summary = "plaintext of all of these (the default)",
+		.intro = "Show what programs say inside their TLS connections, until Ctrl-C",
+	},
+	[ECAP_PROBE_SHELL] = {
+		.heading = "Shells",
+		.intro = "Show what is typed into shells, until Ctrl-C",
+	},
+};
+_Static_assert(ECAP_ARRAY_SIZE(kinds) == ECAP_PROBE_KIND_COUNT, "a kind without its words");
+
+static const char *command_name(const struct ecap_selection *sel)
+{
+	return sel->probe ? sel->probe->name : kinds[sel->kind].command;
+}
+
+static bool is_named(const struct ecap_probe_desc *probe, const char *name)
+{
+	return strcmp(name, probe->name) == 0 || (probe->alias && strcmp(name, probe->alias) == 0);
+}
+
+bool ecap_capture_find(const char *name, struct ecap_selection *ret)
+{
+	uint32_t row;
+
+	for (unsigned int kind = 0; kind < ECAP_PROBE_KIND_COUNT; kind++) {
+		if (kinds[kind].command && strcmp(name, kinds[kind].command) == 0) {
+			*ret = (struct ecap_selection){ .kind = (enum ecap_probe_kind)kind };
+			return true;
+		}
+	}
+	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
+		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
+
+		if (is_named(probe, name)) {
+			*ret = (struct ecap_selection){ .kind = probe->kind, .probe = probe };
+			return true;
+		}
+	}
+	return false;
+}
+
+size_t ecap_capture_get_names(const char **ret, size_t max)
+{
+	size_t n = 0;
+	uint32_t row;
+
+	for (unsigned int kind = 0; kind < ECAP_PROBE_KIND_COUNT; kind++) {
+		if (kinds[kind].command && n < max)
+			ret[n++] = kinds[kind].command;
+	}
+	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
+		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
+
+		if (n < max)
+			ret[n++] = probe->name;
+		if (probe->alias && n < max)
+			ret[n++] = probe->alias;
+	}
+	return n;
+}
+
+/* Call @put for each command of a kind; the one that covers all of it comes first. */
+static void each_command(struct ecap_buf *out, enum ecap_probe_kind kind,
+			 void (*put)(struct ecap_buf *out, const char *name, const char *alias,
+				     const char *summary))
+{
+	uint32_t row;
+
+	if (kinds[kind].command)
+		put(out, kinds[kind].command, NULL, kinds[kind].summary);
+	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
+		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
+
+		if (probe->kind == kind)
+			put(out, probe->name, probe->alias, probe->summary);
+	}
+}
+
+static void put_command(struct ecap_buf *out, const char *name, const char *alias,
+			const char *summary)
+{
+	ecap_buf_printf(out, "  %-10s %s%s%s%s\n", name, summary, alias ? " (also: " : "",
+			alias ? alias : "", alias ? ")" : "");
+}
+
+static void put_command_mdoc(struct ecap_buf *out, const char *name, const char *alias,
+			     const char *summary)
+{
+	ecap_buf_printf(out, ".It Cm %s", name);
+	if (alias)
+		ecap_buf_printf(out, " , %s", alias);
+	ecap_buf_printf(out, "\nCapture: %s.\n", summary);
+}
+
+void ecap_capture_put_commands(struct ecap_buf *out)
+{
+	for (unsigned int kind = 0; kind < ECAP_PROBE_KIND_COUNT; kind++) {
+		ecap_buf_printf(out, "%s:\n", kinds[kind].heading);
+		each_command(out, (enum ecap_probe_kind)kind, put_command);
+		ecap_buf_putc(out, '\n');
+	}
+}
+
+void ecap_capture_put_commands_mdoc(struct ecap_buf *out)
+{
+	for (unsigned int kind = 0; kind < ECAP_PROBE_KIND_COUNT; kind++)
+		each_command(out, (enum ecap_probe_kind)kind, put_command_mdoc);
+}
+
+void ecap_capture_put_options(struct ecap_buf *out)
 {
 	ecap_opt_put_help(&table, out);
 }
 
-void ecap_tls_put_mdoc(struct ecap_buf *out)
+void ecap_capture_put_options_mdoc(struct ecap_buf *out)
 {
 	ecap_opt_put_mdoc(&table, out);
 }
 
 /* -------------------------------------------------------------------------------------- checks */
 
-static int usage_error(const char *text)
+static int usage_error(const struct ecap_selection *sel, const char *text)
 {
-	ecap_err("%s; `ecapture tls --help` shows the options", text);
+	ecap_err("%s; `ecapture %s --help` shows the options", text, command_name(sel));
 	return ECAP_EXIT_USAGE;
 }
 
@@ -360,7 +490,7 @@ static int parse_output(const char *text, struct ecap_output_spec *ret, struct e
 }
 
 /* @specs has room for all of args->outputs, and one. */
-static int parse_outputs(const struct tls_args *args, struct ecap_output_spec *specs,
+static int parse_outputs(const struct capture_args *args, struct ecap_output_spec *specs,
 			 struct ecap_opt_error *err)
 {
 	int r;
@@ -419,7 +549,7 @@ static int check_pids(const struct id_list *pids)
 	return 0;
 }
 
-static int capture(const struct tls_args *args)
+static int capture(const struct ecap_selection *sel, const struct capture_args *args)
 {
 	struct ecap_output_spec specs[ECAP_OPT_STRINGS_MAX + 1];
 	struct ecap_opt_error err = { 0 };
@@ -427,6 +557,7 @@ static int capture(const struct tls_args *args)
 	struct ecap_engine_opts engine_opts = {
 		.outputs = specs,
 		.n_outputs = (size_t)n,
+		.selection = *sel,
 		.library = args->library,
 		.pids = args->pids.ids,
 		.n_pids = args->pids.n,
@@ -441,34 +572,40 @@ static int capture(const struct tls_args *args)
 	};
 
 	if (n < 0)
-		return usage_error(err.text);
+		return usage_error(sel, err.text);
+	if (sel->kind != ECAP_PROBE_TLS && args->placement != ECAP_PLACE_AUTO)
+		return usage_error(sel, "--placement is about functions of TLS libraries only");
 	if (check_pids(&args->pids) < 0)
 		return ECAP_EXIT_FAILED;
 	return ecap_engine_run(&engine_opts) < 0 ? ECAP_EXIT_FAILED : EXIT_SUCCESS;
 }
 
-static int show_help(void)
+int ecap_capture_show_help(const struct ecap_selection *sel)
 {
+	const char *name = command_name(sel);
 	struct ecap_buf out;
 	int status;
 
 	ecap_buf_init(&out, MAX_HELP);
-	ecap_buf_puts(&out,
-		      "Usage: ecapture tls [OPTION...]\n\n"
-		      "Show what programs say inside their TLS connections, until Ctrl-C.\n\n");
-	ecap_tls_put_help(&out);
-	ecap_buf_puts(&out, "\nExamples:\n"
-			    "  ecapture tls                           everything, as text\n"
-			    "  ecapture tls -p $(pidof nginx | tr ' ' ,)\n"
-			    "  ecapture tls -o json=capture.jsonl     for programs\n");
+	ecap_buf_printf(&out, "Usage: ecapture %s [OPTION...]\n\n%s", name, kinds[sel->kind].intro);
+	if (sel->probe)
+		ecap_buf_printf(&out, ":\n%s", sel->probe->summary);
+	ecap_buf_puts(&out, ".\n\n");
+	ecap_capture_put_options(&out);
+	ecap_buf_printf(&out,
+			"\nExamples:\n"
+			"  ecapture %s\n      everything, as text\n"
+			"  ecapture %s -p PID,PID\n      two processes\n"
+			"  ecapture %s -o json=capture.jsonl\n      for programs\n",
+			name, name, name);
 	status = ecap_command_print((const char *)out.data, out.len);
 	ecap_buf_done(&out);
 	return status;
 }
 
-static int run(int argc, char **argv)
+int ecap_capture_run(const struct ecap_selection *sel, int argc, char **argv)
 {
-	ecap_autofree struct tls_args *args = calloc(1, sizeof(*args));
+	ecap_autofree struct capture_args *args = calloc(1, sizeof(*args));
 	struct ecap_opt_error err = { 0 };
 	int operand;
 
@@ -477,22 +614,15 @@ static int run(int argc, char **argv)
 	args->rung = ECAP_RUNG_AUTO;
 	operand = ecap_opt_parse(&table, argc, argv, args, &err);
 	if (operand < 0)
-		return usage_error(err.text);
+		return usage_error(sel, err.text);
 	if (args->help)
-		return show_help();
+		return ecap_capture_show_help(sel);
 	if (operand < argc) {
-		ecap_err("'%s' is not expected here; `ecapture tls --help` shows the options",
-			 argv[operand]);
+		ecap_err("'%s' is not expected here; `ecapture %s --help` shows the options",
+			 argv[operand], command_name(sel));
 		return ECAP_EXIT_USAGE;
 	}
 	if (args->debug)
 		ecap_log_set_level(ECAP_LOG_DEBUG);
-	return capture(args);
+	return capture(sel, args);
 }
-
-const struct ecap_command ecap_command_tls = {
-	.name = "tls",
-	.alias = "openssl",
-	.summary = "show what programs say inside TLS (the default)",
-	.run = run,
-};
