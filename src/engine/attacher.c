@@ -85,7 +85,7 @@ static const struct ecap_placement_place *choose_place(const struct ecap_attache
 	for (uint8_t i = 0; i < inner->n_places; i++) {
 		enum ecap_code_kind kind = (enum ecap_code_kind)inner->places[i].kind;
 
-		if (ecap_kernel_is_emulated(a->kernel, kind))
+		if (ecap_kernel_get_emulated(a->kernel)[kind])
 			return &inner->places[i];
 	}
 	return &inner->places[0];
@@ -106,7 +106,7 @@ static int add_inner(struct ecap_attacher *a, struct ecap_target *t, const struc
 		r = ecap_kernel_add_inner(a->kernel, inner->own, &shape, &row);
 	if (r < 0)
 		return r;
-	if (!ecap_kernel_is_emulated(a->kernel, (enum ecap_code_kind)place->kind))
+	if (!ecap_kernel_get_emulated(a->kernel)[place->kind])
 		t->is_stepped = true;
 	for (size_t i = 0; i < t->n_places; i++) {
 		if (t->places[i].group == inner->group)
@@ -128,6 +128,7 @@ static void add_inners(struct ecap_attacher *a, struct ecap_target *t)
 	int r = ecap_kernel_has_cookies(a->kernel) ? 0 : -ENOTSUP;
 	char why[128];
 
+	ecap_target_drop_needless(t, ecap_kernel_get_emulated(a->kernel));
 	for (size_t i = 0; i < t->n_inners; i++) {
 		if (!r)
 			r = add_inner(a, t, &t->inners[i]);

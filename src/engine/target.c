@@ -146,6 +146,10 @@ static void add_inner(struct ecap_target *t, const struct ecap_placement *found,
 		},
 	};
 
+	for (size_t i = 0; i < g->group.n_functions; i++) {
+		if (found->callers[i].present)
+			inner.public_kinds |= 1u << found->callers[i].kind;
+	}
 	memcpy(inner.places, found->places, sizeof(inner.places));
 	if (add_callers(found, g, first_row, &inner.shape) == 0)
 		t->inners[t->n_inners++] = inner;
@@ -185,6 +189,24 @@ static void resolve_inners(struct ecap_target *t, int fd, const struct ecap_imag
 			ecap_debug("%s: %s and its like stay hooked: %s", t->path,
 				   groups[i].functions[0].symbol, found[i].reason);
 	}
+}
+
+void ecap_target_drop_needless(struct ecap_target *t, const bool is_emulated[ECAP_CODE_N_KINDS])
+{
+	uint32_t emulated = 0;
+	size_t n = 0;
+
+	for (unsigned int kind = 0; kind < ECAP_CODE_N_KINDS; kind++)
+		emulated |= is_emulated[kind] ? 1u << kind : 0;
+	for (size_t i = 0; i < t->n_inners; i++) {
+		if (t->inners[i].public_kinds & ~emulated)
+			t->inners[n++] = t->inners[i];
+		else
+			ecap_debug("%s: public functions begin as well as the inner one: they are "
+				   "hooked",
+				   t->path);
+	}
+	t->n_inners = n;
 }
 
 int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice placement,

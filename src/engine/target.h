@@ -28,6 +28,7 @@ struct ecap_inner {
 	struct ecap_row shape;
 	struct ecap_placement_place places[2]; /* where it can be hooked, the entry first */
 	uint8_t n_places;
+	uint32_t public_kinds; /* what the public ones begin with, as 1 << enum ecap_code_kind */
 };
 
 /* Where reads and writes are hooked. */
@@ -56,5 +57,10 @@ struct ecap_target {
  */
 int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice placement,
 			struct ecap_target **ret);
+/*
+ * Forget the inner functions of groups whose public functions begin with nothing but what
+ * @is_emulated has: there is nothing to gain.
+ */
+void ecap_target_drop_needless(struct ecap_target *t, const bool is_emulated[ECAP_CODE_N_KINDS]);
 void ecap_target_free(struct ecap_target *t);
 ECAP_DEFINE_FREEP(struct ecap_target, ecap_target_free)

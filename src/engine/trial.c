@@ -82,11 +82,15 @@ static uint64_t own_offset(void (*fn)(void))
 #define FIRST_PUSH "push %rbx\n pop %rbx\n"
 #define FIRST_NOP  "nop\n"
 #define FIRST_MARK "endbr64\n"
+#define FIRST_MOV  "mov %rdi, %rax\n"
+#define FIRST_JUMP "jmp 1f\n 1:\n"
 #define FIRST_SUB  "sub $8, %rsp\n add $8, %rsp\n"
 #elif defined(__aarch64__)
 #define FIRST_PUSH "stp x29, x30, [sp, -16]!\n ldp x29, x30, [sp], 16\n"
 #define FIRST_NOP  "nop\n"
 #define FIRST_MARK "hint 34\n"
+#define FIRST_MOV  "mov x9, x0\n"
+#define FIRST_JUMP "b 1f\n 1:\n"
 #define FIRST_SUB  "sub sp, sp, 16\n add sp, sp, 16\n"
 #endif
 #define FIRST_FUNCTION(name, insns)                                      \
@@ -99,11 +103,14 @@ static uint64_t own_offset(void (*fn)(void))
 FIRST_FUNCTION(ecap_first_push, FIRST_PUSH);
 FIRST_FUNCTION(ecap_first_nop, FIRST_NOP);
 FIRST_FUNCTION(ecap_first_mark, FIRST_MARK);
+FIRST_FUNCTION(ecap_first_mov, FIRST_MOV);
+FIRST_FUNCTION(ecap_first_jump, FIRST_JUMP);
 FIRST_FUNCTION(ecap_first_sub, FIRST_SUB);
 
 /* What is hooked: the first one shows whether it works, the others what their beginnings cost. */
 static void (*const functions[])(void) = {
-	trial_target, ecap_first_sub, ecap_first_push, ecap_first_nop, ecap_first_mark,
+	trial_target,	 ecap_first_sub, ecap_first_push, ecap_first_nop,
+	ecap_first_mark, ecap_first_mov, ecap_first_jump,
 };
 #define N_FUNCTIONS ECAP_ARRAY_SIZE(functions)
 
@@ -114,15 +121,16 @@ static void (*const functions[])(void) = {
 static int trial_attach(enum ecap_rung rung, const struct bpf_program *prog, pid_t pid,
 			struct bpf_link *ret[N_FUNCTIONS])
 {
-	__u64 cookies[N_FUNCTIONS] = { TRIAL_COOKIE, TRIAL_COOKIE, TRIAL_COOKIE, TRIAL_COOKIE,
-				       TRIAL_COOKIE };
+	__u64 cookies[N_FUNCTIONS];
 	LIBBPF_OPTS(bpf_uprobe_multi_opts, multi, .cookies = cookies, .cnt = N_FUNCTIONS);
 	LIBBPF_OPTS(bpf_uprobe_opts, one);
 	unsigned long offsets[N_FUNCTIONS];
 
 	one.bpf_cookie = rung == ECAP_RUNG_PERF_COOKIE ? TRIAL_COOKIE : 0;
-	for (size_t i = 0; i < N_FUNCTIONS; i++)
+	for (size_t i = 0; i < N_FUNCTIONS; i++) {
 		offsets[i] = own_offset(functions[i]);
+		cookies[i] = TRIAL_COOKIE;
+	}
 	if (rung == ECAP_RUNG_MULTI) {
 		multi.offsets = offsets;
 		ret[0] =
@@ -267,14 +275,17 @@ static uint64_t time_call(void (*fn)(void))
 
 void ecap_trial_emulated(const struct ecap_trial *t, bool ret[ECAP_CODE_N_KINDS])
 {
+	static void (*const by_kind[ECAP_CODE_N_KINDS])(void) = {
+		[ECAP_CODE_PUSH] = ecap_first_push, [ECAP_CODE_NOP] = ecap_first_nop,
+		[ECAP_CODE_MARK] = ecap_first_mark, [ECAP_CODE_MOV] = ecap_first_mov,
+		[ECAP_CODE_JUMP] = ecap_first_jump,
+	};
 	/* to change the stack pointer is what no kernel emulates */
 	uint64_t stepped = time_call(ecap_first_sub);
 
 	(void)t; /* its hooks are what is measured */
-	memset(ret, 0, ECAP_CODE_N_KINDS * sizeof(*ret));
-	ret[ECAP_CODE_PUSH] = time_call(ecap_first_push) < stepped / 2;
-	ret[ECAP_CODE_NOP] = time_call(ecap_first_nop) < stepped / 2;
-	ret[ECAP_CODE_MARK] = time_call(ecap_first_mark) < stepped / 2;
+	for (size_t i = 0; i < ECAP_CODE_N_KINDS; i++)
+		ret[i] = by_kind[i] && time_call(by_kind[i]) < stepped / 2;
 }
 
 bool ecap_trial_loop(void)

@@ -122,7 +122,8 @@ static void print_callers(const struct ecap_placement *p, const struct ecap_plac
 
 		if (!c->present)
 			continue;
-		(void)printf("%s\"%s\": {\"via\": ", sep, group->functions[i].symbol);
+		(void)printf("%s\"%s\": {\"begins\": \"%s\", \"via\": ", sep,
+			     group->functions[i].symbol, ecap_code_kind_text(c->kind));
 		if (c->via >= 0)
 			(void)printf("\"%s\"", group->functions[c->via].symbol);
 		else
@@ -155,21 +156,19 @@ static unsigned long peak_kilobytes(void)
 static void print_placement(const struct ecap_placement *p,
 			    const struct ecap_placement_group *group, uint64_t us)
 {
-	static const char *const kinds[] = { "unproven", "public", "callee" };
+	static const char *const kinds[] = { "unproven", "callee" };
 
 	(void)printf("{\"kind\": \"%s\", \"reason\": \"%s\", \"us\": %" PRIu64
 		     ", \"peak_kb\": %lu, "
-		     "\"args\": [%u, %u, %u, %u], \"best\": %u, \"places\": [",
+		     "\"args\": [%u, %u, %u, %u], \"places\": [",
 		     kinds[p->kind], p->reason, us, peak_kilobytes(), p->args.handle, p->args.buf,
-		     p->args.len, p->args.out, p->best);
+		     p->args.len, p->args.out);
 	for (uint8_t i = 0; i < p->n_places; i++)
 		(void)printf("%s{\"address\": %" PRIu64 ", \"file_off\": %" PRIu64
 			     ", \"kind\": \"%s\"}",
 			     i ? ", " : "", p->places[i].address, p->places[i].file_off,
 			     ecap_code_kind_text(p->places[i].kind));
 	(void)printf("], ");
-	print_first(p->first, p->n_first);
-	(void)printf(", ");
 	print_callers(p, group);
 	(void)printf("}\n");
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hooks inside the library, where its code proves and the first calls confirm what is there."""
 
+import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -107,6 +108,19 @@ def test_s_server(ecapture, certificate, tmp_path):
     assert bytes(conn.recv.head).startswith(b"GET / HTTP/1.1\r\n")
     assert bytes(conn.send.head).startswith(b"HTTP/1.0 200 ok\r\n")
     assert bytes(conn.send.head).endswith(page) and page
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other instructions, other kernels")
+def test_what_is_emulated_is_measured(ecapture, private):
+    """As arch/x86/kernel/uprobes.c has it; what it makes of endbr64 has changed over time."""
+    actor = private("nonblock")
+    told = "the kernel emulates, where a hook sits: "
+    for rung in ("multi", "perf-cookie"):
+        run = ecapture("-d", "-p", actor.pid, rung=rung)
+        line = run.err.find(lambda line: told in line)
+        kinds = set(line.partition(told)[2].split(", "))
+        assert kinds - {"mark"} == {"push", "nop", "jump"}, line
+        run.stop()
 
 
 @pytest.fixture

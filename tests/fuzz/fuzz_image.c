@@ -18,7 +18,6 @@ static void check_code(struct ecap_image *img, uint64_t address, size_t size)
 	if (n < 0 || n > (ssize_t)sizeof(bytes) || ecap_image_offset_of(img, address, &off) < 0 ||
 	    off + (uint64_t)n > size)
 		abort();
-	(void)ecap_image_address_of(img, off, &address);
 	if (ecap_image_find_import(img, address, &import) == 0 && !import.name)
 		abort();
 }
