@@ -7,9 +7,9 @@
 struct ecap_isolate_job {
 	int fd; /* of the file; nothing else can be read, nor memory that is shared */
 	/*
-	 * The work. It may allocate memory and read from @fd; it may not open anything, log, or
-	 * wait for other threads, of which there are none. Fills *ret and returns 0, or a negative
-	 * errno.
+	 * The work. It may allocate memory and read from @fd; it dies if it opens anything, logs or
+	 * makes other system calls that sandbox.h does not allow. Fills *ret and returns 0, or a
+	 * negative errno.
 	 */
 	int (*work)(int fd, const void *arg, void *ret);
 	const void *arg;
@@ -19,8 +19,9 @@ struct ecap_isolate_job {
 
 /*
  * Do @job in a child process without privileges: other user and no capabilities (as far as we may
- * change them), no descriptors but the file's and a pipe, no new ones, little memory and 2 s of CPU
- * time. When this returns the child is gone. *ret is what the child says, so check it like any
+ * change them), no descriptors but the file's and a pipe, no new ones, little memory, 2 s of CPU
+ * time, and no system calls but a few, where the kernel can filter them. When this returns the
+ * child is gone. *ret is what the child says, so check it like any
  * foreign input. Returns what the work returned; -ETIMEDOUT: it took too long; -ECHILD: it died;
  * other errors from making the child.
  */
