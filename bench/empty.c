@@ -40,9 +40,10 @@ static int resolve(const char *path, char **names, size_t n, unsigned long *ret_
 /* The last place is the one after a mark for branches, if there is one. */
 static int resolve_inside(const char *path, unsigned long *ret_offsets, size_t *ret_n)
 {
+	struct ecap_budget budget = { .left_ms = ECAP_BUDGET_MS, .stop_fd = -1 };
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	ecap_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : ecap_target_resolve(fd, path, ECAP_PLACE_AUTO, &t);
+	int r = fd < 0 ? -errno : ecap_target_resolve(fd, path, ECAP_PLACE_AUTO, &budget, &t);
 
 	if (r < 0 || !t)
 		return r;

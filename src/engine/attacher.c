@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -36,6 +37,7 @@ struct binding {
 
 struct ecap_attacher {
 	struct ecap_attacher_opts opts;
+	int stop_fd; /* readable once it is time to end: for waits that know no condition */
 	pthread_t thread;
 
 	/* the thread's; the summary is read-only once it is ready */
@@ -450,6 +452,7 @@ static void *attacher_thread(void *arg)
 	int r;
 
 	a->finder.placement = a->opts.placement;
+	a->finder.stop_fd = a->stop_fd;
 	if (a->opts.library)
 		r = ecap_finder_use_file(&a->finder, a->opts.library);
 	else
@@ -476,11 +479,18 @@ int ecap_attacher_start(const struct ecap_attacher_opts *opts, struct ecap_attac
 	if (!a)
 		return -ENOMEM;
 	a->opts = *opts;
+	a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (a->stop_fd < 0) {
+		r = -errno;
+		free(a);
+		return r;
+	}
 	ecap_buf_init(&a->summary, MAX_SUMMARY);
 	(void)pthread_mutex_init(&a->lock, NULL);
 	(void)pthread_cond_init(&a->wake, NULL);
 	r = pthread_create(&a->thread, NULL, attacher_thread, a);
 	if (r) {
+		ecap_closep(&a->stop_fd);
 		free(a);
 		return -r;
 	}
@@ -496,6 +506,7 @@ void ecap_attacher_free(struct ecap_attacher *a)
 	(void)pthread_join(a->thread, NULL);
 	ecap_finder_done(&a->finder);
 	free(a->bindings);
+	ecap_closep(&a->stop_fd);
 	ecap_buf_done(&a->summary);
 	(void)pthread_cond_destroy(&a->wake);
 	(void)pthread_mutex_destroy(&a->lock);
@@ -514,10 +525,13 @@ enum ecap_attacher_state ecap_attacher_get_state(struct ecap_attacher *a)
 
 void ecap_attacher_end(struct ecap_attacher *a)
 {
+	uint64_t one = 1;
+
 	(void)pthread_mutex_lock(&a->lock);
 	a->end = true;
 	(void)pthread_cond_signal(&a->wake);
 	(void)pthread_mutex_unlock(&a->lock);
+	(void)!write(a->stop_fd, &one, sizeof(one));
 }
 
 void ecap_attacher_hook(struct ecap_attacher *a, struct ecap_kernel *k)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -86,7 +87,7 @@ static bool found_file(int fd, const char *path, void *arg)
 	struct ecap_finder *f = arg;
 	struct ecap_target *t = NULL;
 	char why[128];
-	int r = ecap_target_resolve(fd, path, f->placement, &t);
+	int r = ecap_target_resolve(fd, path, f->placement, &f->budget, &t);
 
 	if (r < 0) {
 		if (r != -ENOENT && r != -ENOEXEC)
@@ -100,24 +101,46 @@ static bool found_file(int fd, const char *path, void *arg)
 	return false;
 }
 
+static bool is_stopped(void *arg)
+{
+	const struct ecap_finder *f = arg;
+	struct pollfd stop = { .fd = f->stop_fd, .events = POLLIN };
+
+	return poll(&stop, 1, 0) > 0;
+}
+
+static void start_budget(struct ecap_finder *f)
+{
+	f->budget = (struct ecap_budget){ .left_ms = ECAP_BUDGET_MS, .stop_fd = f->stop_fd };
+}
+
 int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pids)
 {
 	const struct ecap_discovery_ops ops = {
 		.wants_name = wants_name,
 		.found = found_file,
+		.stopped = is_stopped,
 		.arg = f,
 		.pids = pids,
 		.n_pids = n_pids,
 	};
 	struct ecap_discovery where = { 0 };
-	int r = ecap_discover(&ops, &where);
+	int r;
 
+	start_budget(f);
+	r = ecap_discover(&ops, &where);
+	if (r == -ECANCELED)
+		return r;
 	if (r < 0)
 		return ecap_err_r(r, "cannot search for TLS libraries in /proc");
 	if (f->n_refused)
 		ecap_warn("%zu TLS libraries beyond the first %u are not hooked; name one with "
 			  "--libssl",
 			  f->n_refused, ECAP_MAX_TARGETS);
+	if (f->budget.n_refused)
+		ecap_warn("%zu TLS libraries are hooked at their public functions, which costs "
+			  "their programs more: the analysis of others took all the time for it",
+			  f->budget.n_refused);
 	if (f->alias_error)
 		(void)ecap_warn_r(f->alias_error,
 				  "cannot tell whether libraries under overlayfs are one file; one "
@@ -179,7 +202,8 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path)
 
 	if (fd < 0)
 		return ecap_err_r(errno, "--libssl %s", path);
-	r = ecap_target_resolve(fd, path, f->placement, &f->targets[0]);
+	start_budget(f);
+	r = ecap_target_resolve(fd, path, f->placement, &f->budget, &f->targets[0]);
 	if (r < 0)
 		return explain_named(path, fd, r);
 	(void)ecap_take_fd(fd);

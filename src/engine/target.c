@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine/registry.h"
 #include "target/image.h"
@@ -155,9 +156,43 @@ static void add_inner(struct ecap_target *t, const struct ecap_placement *found,
 		t->inners[t->n_inners++] = inner;
 }
 
+/* One file may take half of what is there at first, so that the next one has its share. */
+#define FILE_MS (ECAP_BUDGET_MS / 2)
+
+/* Analyse the code within the budget, and take from that what it took. */
+static int find_placements(int fd, const struct ecap_image *img,
+			   const struct ecap_placement_group *groups, size_t n,
+			   struct ecap_budget *budget, struct ecap_placement *ret)
+{
+	const struct ecap_patience patience = {
+		.ms = budget->left_ms < FILE_MS ? budget->left_ms : FILE_MS,
+		.stop_fd = budget->stop_fd,
+	};
+	uint64_t start = ecap_clock_monotonic(), ms;
+	int r;
+
+	if (!budget->left_ms) {
+		budget->n_refused++;
+		return -EDQUOT;
+	}
+	r = ecap_placement_find_isolated(fd, img, groups, n, &patience, ret);
+	ms = (ecap_clock_monotonic() - start) / 1000000;
+	budget->left_ms -= ms < budget->left_ms ? (unsigned int)ms : budget->left_ms;
+	return r;
+}
+
+static const char *explain(int r, char *buf, size_t size)
+{
+	if (r == -EDQUOT)
+		return "other files took all the time for that";
+	if (r == -ECHILD)
+		return "that took too much time or memory, or a system call that is not allowed";
+	return ecap_strerror(r, buf, size);
+}
+
 /* Look for inner functions. To find none is no error: the public ones are hooked. */
 static void resolve_inners(struct ecap_target *t, int fd, const struct ecap_image *img,
-			   uint32_t first_row)
+			   uint32_t first_row, struct ecap_budget *budget)
 {
 	struct ecap_placement found[ECAP_MAX_GROUPS];
 	struct ecap_placement_group groups[ECAP_MAX_GROUPS];
@@ -175,11 +210,10 @@ static void resolve_inners(struct ecap_target *t, int fd, const struct ecap_imag
 	}
 	if (!n)
 		return;
-	r = ecap_placement_find_isolated(fd, img, groups, n, found);
+	r = find_placements(fd, img, groups, n, budget, found);
 	if (r < 0) {
 		ecap_debug("%s: its code was not analysed: %s", t->path,
-			   r == -ECHILD ? "that took too much time or memory" :
-					  ecap_strerror(r, why, sizeof(why)));
+			   explain(r, why, sizeof(why)));
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -210,7 +244,7 @@ void ecap_target_drop_needless(struct ecap_target *t, const bool is_emulated[ECA
 }
 
 int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice placement,
-			struct ecap_target **ret)
+			struct ecap_budget *budget, struct ecap_target **ret)
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
@@ -240,7 +274,7 @@ int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice pla
 		return -ENOMEM;
 
 	if (placement == ECAP_PLACE_AUTO)
-		resolve_inners(t, fd, img, first_row);
+		resolve_inners(t, fd, img, first_row, budget);
 	t->fd = fd;
 	*ret = ecap_take_ptr(t);
 	return 0;

@@ -50,13 +50,24 @@ struct ecap_target {
 	size_t n_aliases; /* other files that are this very inode below an overlay */
 };
 
+/* What the analysis of code may cost, of all files that are resolved with it. */
+struct ecap_budget {
+	unsigned int left_ms;
+	int stop_fd;	  /* readable: give up at once; -1: there is no such thing */
+	size_t n_refused; /* files that came when nothing was left */
+};
+
+/* Analysis takes milliseconds; a hostile file may make it take seconds. */
+#define ECAP_BUDGET_MS 5000
+
 /*
  * See whether a probe knows the file open at @fd, called @path, and resolve the probe's hooks.
- * On success @fd belongs to the target. -ENOENT: no probe knows it, or a required function is
- * missing; other errors as ecap_image_open().
+ * On success @fd belongs to the target. Where code is analysed (ECAP_PLACE_AUTO), that takes from
+ * @budget; when nothing is left the public functions are hooked. -ENOENT: no probe knows it, or a
+ * required function is missing; other errors as ecap_image_open().
  */
 int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice placement,
-			struct ecap_target **ret);
+			struct ecap_budget *budget, struct ecap_target **ret);
 /*
  * Forget the inner functions of groups whose public functions begin with nothing but what
  * @is_emulated has: there is nothing to gain.

@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "target/isolate.h"
-
-#define TIMEOUT_MS    5000 /* of all groups of a file; they take milliseconds */
 #define ALL_POSITIONS ((1u << ECAP_CODE_N_ARGS) - 1)
 
 struct function {
@@ -538,7 +535,7 @@ bool ecap_placement_is_sane(const struct ecap_placement *p, const struct ecap_im
 
 int ecap_placement_find_isolated(int fd, const struct ecap_image *img,
 				 const struct ecap_placement_group *groups, size_t n_groups,
-				 struct ecap_placement *ret)
+				 const struct ecap_patience *patience, struct ecap_placement *ret)
 {
 	ecap_autofree struct ecap_placement *found = calloc(n_groups, sizeof(*found));
 	const struct request request = { .groups = groups, .n_groups = n_groups };
@@ -547,7 +544,7 @@ int ecap_placement_find_isolated(int fd, const struct ecap_image *img,
 		.work = find_all,
 		.arg = &request,
 		.size = n_groups * sizeof(*found),
-		.timeout_ms = TIMEOUT_MS,
+		.patience = *patience,
 	};
 	int r;
 

@@ -6,6 +6,7 @@
 
 #include "target/code.h"
 #include "target/image.h"
+#include "target/isolate.h"
 
 /*
  * Where to hook a group of public functions: in the one function that they all call to do their
@@ -106,7 +107,7 @@ int ecap_placement_find(struct ecap_image *img, const struct ecap_placement_grou
  */
 int ecap_placement_find_isolated(int fd, const struct ecap_image *img,
 				 const struct ecap_placement_group *groups, size_t n_groups,
-				 struct ecap_placement *ret);
+				 const struct ecap_patience *patience, struct ecap_placement *ret);
 
 /*
  * Whether a result that came from elsewhere keeps the promises of its type for @group: numbers in

@@ -187,6 +187,7 @@ static int print_place(int fd, bool apart, char **words, int n_words)
 	const char *no_args[16] = { NULL };
 	struct ecap_placement_group group = { .functions = functions, .no_args = no_args };
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	const struct ecap_patience patience = { .ms = 60000, .stop_fd = -1 };
 	struct ecap_placement p;
 	uint64_t before = now_us();
 	size_t n_no_args = 0;
@@ -210,7 +211,7 @@ static int print_place(int fd, bool apart, char **words, int n_words)
 	}
 	r = ecap_image_open_any(fd, &img);
 	if (r == 0)
-		r = apart ? ecap_placement_find_isolated(fd, img, &group, 1, &p) :
+		r = apart ? ecap_placement_find_isolated(fd, img, &group, 1, &patience, &p) :
 			    ecap_placement_find(img, &group, &p);
 	if (r == 0)
 		print_placement(&p, &group, now_us() - before);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -40,7 +41,7 @@ static int isolate(int (*work)(int fd, const void *arg, void *ret), const void *
 		.work = work,
 		.arg = arg,
 		.size = sizeof(*ret),
-		.timeout_ms = timeout_ms,
+		.patience = { .ms = timeout_ms, .stop_fd = -1 },
 	};
 
 	assert_true(fd >= 0);
@@ -367,6 +368,26 @@ static void what_goes_wrong_is_an_error(void **state)
 	}
 }
 
+static void stopping_ends_the_child(void **state)
+{
+	ecap_autoclose int file = memfd_create("file", MFD_CLOEXEC);
+	ecap_autoclose int stop = eventfd(1, EFD_CLOEXEC);
+	const struct ecap_isolate_job job = {
+		.fd = file,
+		.work = wait_for_ever,
+		.size = sizeof(struct result),
+		.patience = { .ms = LONG_MS, .stop_fd = stop },
+	};
+	struct result result = { .text = "untouched" };
+
+	(void)state;
+	assert_true(file >= 0 && stop >= 0);
+	assert_int_equal(ecap_isolate(&job, &result), -ECANCELED);
+	assert_string_equal(result.text, "untouched");
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
 /* The heap of a process whose other threads used it when it was copied. */
 static int use_heap(int fd, const void *arg, void *ret)
 {
@@ -478,6 +499,7 @@ int main(void)
 		cmocka_unit_test(the_c_library_may_be_used),
 		cmocka_unit_test(room_for_the_answer_is_aligned),
 		cmocka_unit_test(what_goes_wrong_is_an_error),
+		cmocka_unit_test(stopping_ends_the_child),
 		cmocka_unit_test(threads_may_do_it_at_once),
 		cmocka_unit_test(shared_memory_stays_with_the_parent),
 		cmocka_unit_test(no_descriptor_is_left),

@@ -376,13 +376,15 @@ static void a_child_finds_the_same(void **state)
 	(void)state;
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++) {
 		const struct ecap_placement_group groups[] = { group, group };
+		const struct ecap_patience patience = { .ms = 20000, .stop_fd = -1 };
 		ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
 		ecap_autoclose int fd = file_of(&cases[i]);
 		struct ecap_placement here, there[2];
 
 		assert_int_equal(ecap_image_open(fd, &img), 0);
 		assert_int_equal(ecap_placement_find(img, &group, &here), 0);
-		assert_int_equal(ecap_placement_find_isolated(fd, img, groups, 2, there), 0);
+		assert_int_equal(ecap_placement_find_isolated(fd, img, groups, 2, &patience, there),
+				 0);
 		assert_memory_equal(&here, &there[0], sizeof(here));
 		assert_memory_equal(&here, &there[1], sizeof(here));
 	}
