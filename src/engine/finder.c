@@ -12,6 +12,7 @@
 #include "engine/registry.h"
 #include "engine/target.h"
 #include "target/alias.h"
+#include "target/diagnose.h"
 #include "target/discover.h"
 
 #define MAX_REQUIRED 4096
@@ -179,10 +180,13 @@ static int explain_named(const char *path, int fd, int r)
 	ecap_cleanup(ecap_buf_done) struct ecap_buf required;
 	uint8_t magic[4] = { 0 };
 	ssize_t n = pread(fd, magic, sizeof(magic), 0);
+	char why[256];
 
 	ecap_buf_init(&required, MAX_REQUIRED);
 	put_required(&required);
-	if (r == -ENOENT)
+	if (ecap_diagnose(fd, r, why, sizeof(why)))
+		ecap_err("--libssl %s: %s", path, why);
+	else if (r == -ENOENT)
 		ecap_err("--libssl %s: does not define all of %s; name the file that holds the TLS "
 			 "library (`ldd PROGRAM` shows it)",
 			 path, (const char *)required.data);

@@ -2,9 +2,11 @@
 #include "fuzz.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "target/diagnose.h"
 #include "target/image.h"
 
 /* Code at an address that is in the file, and a pointer there. */
@@ -27,10 +29,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
 	ecap_autoclose int fd = memfd_create("image", MFD_CLOEXEC);
 	struct ecap_function f = { 0 };
+	char why[256];
+	int r;
 
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		abort();
-	if (ecap_image_open(fd, &img) < 0) {
+	r = ecap_image_open(fd, &img);
+	if (ecap_diagnose(fd, r, why, sizeof(why)) && strlen(why) > sizeof(why) - 2)
+		abort(); /* a message that was cut */
+	if (r < 0) {
 		if (img)
 			abort();
 		return 0;
