@@ -14,7 +14,7 @@ import pytest
 import disassembly
 from builds import (
     BORINGSSL, GROUPS, LIBRARY_FOLDERS, MACHINES, NO_ARGUMENTS, OPENSSL, TIME_SCALE, Build,
-    unavailable,
+    machines_libssl, node_program, unavailable,
 )  # fmt: skip
 
 each_openssl = pytest.mark.parametrize("build", OPENSSL, ids=str)
@@ -203,3 +203,31 @@ def test_cost_of_a_large_file(analyse, unpacked):
         assert found["kind"] == "unproven" and not found["callers"]
         times.append(found["us"])
     assert min(times) < 200_000 * TIME_SCALE
+
+
+def measure(analyse, path):
+    """The analysis of all groups of a file in a line of text."""
+    rounds = [[place(analyse, path, group) for group in GROUPS] for _ in range(5)]
+    apart = [[place(analyse, path, group, "apart")["us"] for group in GROUPS] for _ in range(5)]
+    ms = min(sum(found["us"] for found in each) for each in rounds) / 1000
+    ms_apart = min(map(sum, apart)) / 1000
+    peak = max(found["peak_kb"] for each in rounds for found in each) / 1024
+    kinds = ", ".join(f"{group} {found['kind']}" for group, found in zip(GROUPS, rounds[0]))
+    size = path.stat().st_size / 1e6
+    return (
+        f"analysis of {path.name} ({size:.1f} MB; {kinds}): {ms:.1f} ms in {len(GROUPS)} groups, "
+        f"{ms_apart:.1f} ms in child processes, {peak:.1f} MiB at most"
+    )
+
+
+def test_measure_this_machines_library(analyse, report):
+    report(measure(analyse, machines_libssl()))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the program is for x86-64")
+def test_measure_a_program_that_contains_openssl(analyse, report, cache):
+    """More than 90 MB, with OpenSSL's functions among 88000 exported symbols."""
+    path = node_program(cache)
+    assert path.stat().st_size > 90e6
+    assert place(analyse, path, "write")["callers"]["SSL_write_ex"]
+    report(measure(analyse, path))
