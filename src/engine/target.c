@@ -123,6 +123,7 @@ static int add_callers(const struct ecap_placement *found, const struct group *g
 			row->callers[row->n_callers++] = (struct ecap_caller){
 				.back = (int64_t)(from->returns[n].place.address - entry),
 				.frame = from->returns[n].frame,
+				.link = from->returns[n].link,
 				.row = first_row + g->hooks[i],
 			};
 		}

@@ -265,9 +265,13 @@ static int add_return(struct search *s, size_t i, const struct ecap_code_call *c
 		return give_up(s, "%s calls in too many places", name_of(s, i));
 	to = &caller->returns[caller->n_returns++];
 	to->place.address = call->returns_to;
-	/* x86-64: the call pushes an address, as the one before it did */
-	if (ecap_image_arch(s->img) == ECAP_CODE_X86_64 && call->depth >= 0)
-		to->frame = (uint32_t)call->depth + 8;
+	if (call->link >= 0 && call->depth <= UINT16_MAX - 8) {
+		/* x86-64: the call pushes an address */
+		int32_t pushed = ecap_image_arch(s->img) == ECAP_CODE_X86_64 ? 8 : 0;
+
+		to->frame = (uint16_t)(call->depth + pushed);
+		to->link = (uint16_t)(call->link + pushed);
+	}
 	if (ecap_image_offset_of(s->img, call->returns_to, &to->place.file_off) < 0)
 		return give_up(s, "%s calls at its end", name_of(s, i));
 	return 1;
@@ -487,7 +491,8 @@ static bool callers_are_sane(const struct ecap_placement *p, const struct ecap_i
 		    (c->via < -1 || c->via >= (int)group->n_functions || c->via == (int)i))
 			return false;
 		for (uint8_t n = 0; n < c->n_returns; n++) {
-			if (!place_is_sane(&c->returns[n].place, img))
+			if (!place_is_sane(&c->returns[n].place, img) ||
+			    c->returns[n].link > c->returns[n].frame)
 				return false;
 		}
 	}

@@ -59,10 +59,11 @@ struct ecap_placement_place {
 struct ecap_placement_return {
 	struct ecap_placement_place place; /* where it returns to */
 	/*
-	 * At the callee's entry, the return address of the function that calls it lies so many
-	 * bytes above the stack pointer; 0: not known (where calls keep it in a register).
+	 * So many bytes above the stack pointer at the callee's entry it was at the entry of the
+	 * function that calls; 0: not known.
 	 */
-	uint32_t frame;
+	uint16_t frame;
+	uint16_t link; /* and there lies that one's return address, perhaps signed */
 };
 
 /* How one of the public functions comes to the callee. */

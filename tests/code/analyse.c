@@ -131,6 +131,10 @@ static void print_callers(const struct ecap_placement *p, const struct ecap_plac
 		(void)printf(", \"returns\": [");
 		for (uint8_t n = 0; n < c->n_returns; n++)
 			(void)printf("%s%" PRIu64, n ? ", " : "", c->returns[n].place.address);
+		(void)printf("], \"frames\": [");
+		for (uint8_t n = 0; n < c->n_returns; n++)
+			(void)printf("%s[%u, %u]", n ? ", " : "", c->returns[n].frame,
+				     c->returns[n].link);
 		(void)printf("]}");
 		sep = ", ";
 	}

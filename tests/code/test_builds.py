@@ -50,7 +50,11 @@ def derive(path, arch, group):
     }
     plain = list(GROUPS[group])[0]
     out = functions[plain].frame_argument(returns[plain][0])
-    return callee, out, vias, returns
+    frames = {
+        name: [list(functions[name].frame(after)) for after in each]
+        for name, each in returns.items()
+    }
+    return callee, out, vias, returns, frames
 
 
 @each_group
@@ -58,12 +62,13 @@ def derive(path, arch, group):
 def test_callee(analyse, build, library, group):
     """The function that all call, where it returns to, its arguments, how it begins."""
     found = place(analyse, library, group)
-    callee, out, vias, returns = derive(library, build.arch, group)
+    callee, out, vias, returns, frames = derive(library, build.arch, group)
     assert found["kind"] == "callee", found["reason"]
     assert found["places"][0]["address"] == callee
     assert found["args"] == [1, 2, 3, out]
     assert {name: c["via"] for name, c in found["callers"].items()} == vias
     assert {name: c["returns"] for name, c in found["callers"].items()} == returns
+    assert {name: c["frames"] for name, c in found["callers"].items()} == frames
     first = list(disassembly.first_instructions(library, callee, 2))
     places = [(place["address"], place["kind"]) for place in found["places"]]
     assert places == (first if first[0][1] == "mark" else first[:1])

@@ -346,6 +346,7 @@ static void check_callee(const struct placement_case *c, const struct ecap_place
 		assert_int_equal(callers[i].present,
 				 i == PLAIN || (i == FULL ? c->full : c->full2) != NULL);
 	assert_int_equal(callers[PLAIN].n_returns, 1);
+	assert_int_equal(callers[PLAIN].returns[0].link, callers[PLAIN].returns[0].frame);
 	assert_int_equal(callers[PLAIN].kind, c->plain_kind ? c->plain_kind : ECAP_CODE_SUB_SP);
 	assert_int_equal(callers[FULL].n_returns, c->full2 ? 0 : 1);
 	assert_int_equal(callers[FULL].via, c->full2 ? FULL2 : -1);
@@ -417,6 +418,7 @@ static void wrong_answers_are_refused(void **state)
 		{ FIELD(callers[0].via), 0xfe },
 		{ FIELD(callers[0].n_returns), ECAP_PLACEMENT_MAX_RETURNS + 1 },
 		{ FIELD(callers[0].returns[0].place.file_off), 1 },
+		{ FIELD(callers[0].returns[0].link), 33 }, /* beyond the frame */
 		{ FIELD(reason[0]), 27 },
 	};
 #undef FIELD
