@@ -40,6 +40,7 @@ static int resolve(const char *path, char **names, size_t n, unsigned long *ret_
 /* The last place is the one after a mark for branches, if there is one. */
 static int resolve_inside(const char *path, unsigned long *ret_offsets, size_t *ret_n)
 {
+	struct ecap_budget budget = { .left_ms = ECAP_BUDGET_MS, .stop_fd = -1 };
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	ecap_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const struct ecap_selection all = { .kind = ECAP_PROBE_TLS };
@@ -47,6 +48,8 @@ static int resolve_inside(const char *path, unsigned long *ret_offsets, size_t *
 
 	if (r < 0 || !t)
 		return r;
+	(void)ecap_take_fd(fd);
+	ecap_target_analyse(t, &budget);
 	(void)ecap_take_fd(fd);
 	for (size_t i = 0; i < t->n_inners; i++)
 		ret_offsets[i] = t->inners[i].places[t->inners[i].n_places - 1].file_off;

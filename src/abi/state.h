@@ -39,8 +39,9 @@ enum ecap_len_from {
 /* One place from which an inner function is called: in the code of a public one. */
 struct ecap_caller {
 	__s64 back;  /* the address to which that call returns, minus the address of the hook */
-	__u32 frame; /* at the call, the public function's own return address lies so far up */
-	__u32 row;   /* the public function */
+	__u16 frame; /* the stack pointer was so far up when that function began; 0: unknown */
+	__u16 link;  /* and so far up lies where it returns to */
+	__u32 row;   /* of that function, a public one */
 };
 
 /* Argument numbers count from 1, as the call's documentation does. */

@@ -206,6 +206,11 @@ static __always_inline __u64 return_address(struct pt_regs *ctx)
 	return addr;
 }
 
+#ifdef __TARGET_ARCH_arm64
+/* What is kept on the stack may be signed above the bits of an address. */
+#define ADDRESS_MASK ((1ull << 48) - 1)
+#endif
+
 /* The public function in whose code an inner one is called is known by the return address. */
 static __always_inline void find_caller(struct pt_regs *ctx, const struct ecap_row *row,
 					struct ecap_origin *from)
@@ -223,7 +228,10 @@ static __always_inline void find_caller(struct pt_regs *ctx, const struct ecap_r
 			return;
 		from->outer_sp = from->sp + caller->frame;
 		bpf_probe_read_user(&from->outer_back, sizeof(from->outer_back),
-				    (const void *)from->outer_sp);
+				    (const void *)(from->sp + caller->link));
+#ifdef __TARGET_ARCH_arm64
+		from->outer_back &= ADDRESS_MASK;
+#endif
 		return;
 	}
 }

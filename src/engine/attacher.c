@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -34,6 +33,7 @@
 
 struct ecap_attacher {
 	struct ecap_attacher_opts opts;
+	int stop_fd; /* readable once it is time to end: for waits that know no condition */
 	pthread_t thread;
 	int epoll_fd;
 	int wake_fd; /* there is something to do */
@@ -382,12 +382,10 @@ static bool deepen_one(struct ecap_attacher *a)
 	struct ecap_target *const *targets;
 	size_t n = ecap_finder_get_targets(a->finder, &targets);
 
-	if (a->opts.placement != ECAP_PLACE_AUTO)
-		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (!targets[i]->hooked_ns || targets[i]->is_analysed)
 			continue;
-		ecap_target_analyse(targets[i]);
+		ecap_finder_analyse(a->finder, targets[i]);
 		if (ecap_hooks_deepen(a->hooks, targets[i]))
 			tell_target(a, targets[i]);
 		return true;
@@ -554,7 +552,7 @@ static void *attacher_thread(void *arg)
 		r = start_hooks(a);
 	if (r >= 0)
 		read_arrivals(a); /* what came meanwhile is not late */
-	if (a->opts.dry_run) /* else later: that waits in the kernel */
+	if (a->opts.dry_run)	  /* else later: that waits in the kernel */
 		ecap_kernel_drop_trial(a->kernel);
 	set_state(a, r < 0 ? ECAP_ATTACHER_FAILED : ECAP_ATTACHER_READY);
 	if (r < 0)
@@ -569,7 +567,8 @@ static int open_fds(struct ecap_attacher *a)
 {
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (a->epoll_fd < 0 || a->wake_fd < 0)
+	a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (a->epoll_fd < 0 || a->wake_fd < 0 || a->stop_fd < 0)
 		return -errno;
 	return watch_fd(a, a->wake_fd, &a->wake_fd);
 }
@@ -580,6 +579,7 @@ static void attacher_free(struct ecap_attacher *a)
 	ecap_watch_free(a->watch);
 	ecap_notices_done(&a->notices);
 	ecap_buf_done(&a->summary);
+	ecap_closep(&a->stop_fd);
 	ecap_closep(&a->wake_fd);
 	ecap_closep(&a->epoll_fd);
 	(void)pthread_mutex_destroy(&a->lock);
@@ -588,6 +588,10 @@ static void attacher_free(struct ecap_attacher *a)
 
 int ecap_attacher_start(const struct ecap_attacher_opts *opts, struct ecap_attacher **ret)
 {
+	struct ecap_finder_opts finder_opts = {
+		.selection = opts->selection,
+		.placement = opts->placement,
+	};
 	struct ecap_attacher *a = calloc(1, sizeof(*a));
 	int r;
 
@@ -598,8 +602,9 @@ int ecap_attacher_start(const struct ecap_attacher_opts *opts, struct ecap_attac
 	ecap_buf_init(&a->summary, MAX_SUMMARY);
 	(void)pthread_mutex_init(&a->lock, NULL);
 	r = open_fds(a);
+	finder_opts.stop_fd = a->stop_fd;
 	if (!r)
-		r = ecap_finder_new(&opts->selection, opts->placement, &a->finder);
+		r = ecap_finder_new(&finder_opts, &a->finder);
 	if (!r)
 		r = -pthread_create(&a->thread, NULL, attacher_thread, a);
 	if (r < 0) {
@@ -636,6 +641,7 @@ void ecap_attacher_end(struct ecap_attacher *a)
 	(void)pthread_mutex_lock(&a->lock);
 	a->end = true;
 	(void)pthread_mutex_unlock(&a->lock);
+	notify(a->stop_fd);
 	notify(a->wake_fd);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "engine/registry.h"
 #include "engine/target.h"
 #include "target/alias.h"
+#include "target/diagnose.h"
 #include "target/discover.h"
 #include "target/watch.h"
 
@@ -23,6 +25,8 @@
 
 /* Files that were looked at while we capture; beyond that many, all are looked at once more. */
 #define MAX_LOOKED_AT 65536
+
+#define LATER_MS 100
 
 /* What the kernel says of a mapped file. */
 struct arrival_key {
@@ -36,8 +40,8 @@ struct ecap_finder {
 	struct ecap_target *targets[ECAP_MAX_TARGETS]; /* owned */
 	size_t n_targets;
 	size_t n_refused; /* beyond ECAP_MAX_TARGETS */
-	struct ecap_selection selection;
-	enum ecap_placement_choice placement;
+	struct ecap_finder_opts opts;
+	struct ecap_budget budget;
 	int alias_error;   /* why aliases could not be told, 0: they could */
 	char nothing[200]; /* where the search looked, if it found nothing */
 	/* struct arrival_key -> its target, or one of those below */
@@ -47,16 +51,15 @@ struct ecap_finder {
 static char no_target; /* no probe knows it */
 static char was_gone;  /* nobody could look; the next process that has it may live longer */
 
-int ecap_finder_new(const struct ecap_selection *selection, enum ecap_placement_choice placement,
-		    struct ecap_finder **ret)
+int ecap_finder_new(const struct ecap_finder_opts *opts, struct ecap_finder **ret)
 {
 	ecap_cleanup(ecap_finder_freep) struct ecap_finder *f = calloc(1, sizeof(*f));
 	int r;
 
 	if (!f)
 		return -ENOMEM;
-	f->selection = *selection;
-	f->placement = placement;
+	f->opts = *opts;
+	f->budget = (struct ecap_budget){ .left_ms = ECAP_BUDGET_MS, .stop_fd = opts->stop_fd };
 	r = ecap_hash_new(sizeof(struct arrival_key), MAX_LOOKED_AT, &f->looked_at);
 	if (r < 0)
 		return r;
@@ -102,7 +105,7 @@ static bool wants_name(const char *name, void *arg)
 		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
 		const char *prefix = probe->file_prefix;
 
-		if (ecap_selection_has(&f->selection, probe) &&
+		if (ecap_selection_has(&f->opts.selection, probe) &&
 		    strncmp(name, prefix, strlen(prefix)) == 0)
 			return true;
 	}
@@ -141,7 +144,7 @@ static enum ecap_look add_file(struct ecap_finder *f, int fd, const char *path,
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	char why[128];
-	int r = ecap_target_resolve(fd, path, &f->selection, &t);
+	int r = ecap_target_resolve(fd, path, &f->opts.selection, &t);
 
 	if (r < 0) {
 		if (r != -ENOENT && r != -ENOEXEC)
@@ -163,10 +166,19 @@ static enum ecap_look add_file(struct ecap_finder *f, int fd, const char *path,
 	return ECAP_LOOK_KNOWN;
 }
 
-static void analyse(const struct ecap_finder *f, struct ecap_target *t)
+static void analyse(struct ecap_finder *f, struct ecap_target *t)
 {
-	if (f->placement == ECAP_PLACE_AUTO)
-		ecap_target_analyse(t);
+	t->is_analysed = true;
+	if (f->opts.placement == ECAP_PLACE_AUTO)
+		ecap_target_analyse(t, &f->budget);
+}
+
+/* Each file that comes later brings some time with it: as long as one that means well takes. */
+void ecap_finder_analyse(struct ecap_finder *f, struct ecap_target *t)
+{
+	if (f->budget.left_ms < ECAP_BUDGET_MS)
+		f->budget.left_ms += LATER_MS;
+	analyse(f, t);
 }
 
 static bool found_file(int fd, const char *path, void *arg)
@@ -205,11 +217,24 @@ static size_t collect_files(const struct ecap_selection *sel, const char **ret, 
 	return n;
 }
 
+static bool is_stopped(void *arg)
+{
+	const struct ecap_finder *f = arg;
+	struct pollfd stop = { .fd = f->opts.stop_fd, .events = POLLIN };
+
+	return poll(&stop, 1, 0) > 0;
+}
+
 static void warn_search(const struct ecap_finder *f)
 {
 	if (f->n_refused)
 		ecap_warn("%zu files beyond the first %u are not hooked; name one with --%s",
-			  f->n_refused, ECAP_MAX_TARGETS, ecap_selection_option(&f->selection));
+			  f->n_refused, ECAP_MAX_TARGETS,
+			  ecap_selection_option(&f->opts.selection));
+	if (f->budget.n_refused)
+		ecap_warn("%zu files are hooked at their public functions, which costs their "
+			  "programs more: the analysis of others took all the time for it",
+			  f->budget.n_refused);
 	if (f->alias_error)
 		(void)ecap_warn_r(f->alias_error,
 				  "cannot tell whether libraries under overlayfs are one file; one "
@@ -222,22 +247,25 @@ int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pid
 	const struct ecap_discovery_ops ops = {
 		.wants_name = wants_name,
 		.found = found_file,
+		.stopped = is_stopped,
 		.arg = f,
 		.files = files,
-		.n_files = collect_files(&f->selection, files, MAX_FILES),
+		.n_files = collect_files(&f->opts.selection, files, MAX_FILES),
 		.pids = pids,
 		.n_pids = n_pids,
 	};
 	struct ecap_discovery where = { 0 };
 	int r = ecap_discover(&ops, &where);
 
+	if (r == -ECANCELED)
+		return r;
 	if (r < 0)
 		return ecap_err_r(r, "cannot search in /proc");
 	warn_search(f);
 	(void)snprintf(f->nothing, sizeof(f->nothing),
 		       "no %s found in the dynamic linker's cache and %zu files that %zu processes "
 		       "run (%zu more could not be looked into)",
-		       ecap_selection_what(&f->selection), where.n_files, where.n_processes,
+		       ecap_selection_what(&f->opts.selection), where.n_files, where.n_processes,
 		       where.n_denied);
 	return (int)f->n_targets;
 }
@@ -347,18 +375,21 @@ static void put_required(const struct ecap_selection *sel, struct ecap_buf *out)
 /* Why the file that the user named is no target, with what we saw in it. */
 static int explain_named(const struct ecap_finder *f, const char *path, int fd, int r)
 {
-	const char *option = ecap_selection_option(&f->selection);
+	const char *option = ecap_selection_option(&f->opts.selection);
 	ecap_cleanup(ecap_buf_done) struct ecap_buf required;
 	uint8_t magic[4] = { 0 };
 	ssize_t n = pread(fd, magic, sizeof(magic), 0);
+	char why[256];
 
 	ecap_buf_init(&required, MAX_REQUIRED);
-	put_required(&f->selection, &required);
-	if (r == -ENOENT)
+	put_required(&f->opts.selection, &required);
+	if (ecap_diagnose(fd, r, why, sizeof(why)))
+		ecap_err("--%s %s: %s", option, path, why);
+	else if (r == -ENOENT)
 		ecap_err("--%s %s: does not define all of %s; name the file that holds the %s "
 			 "(`ldd PROGRAM` shows it)",
 			 option, path, (const char *)required.data,
-			 ecap_selection_what(&f->selection));
+			 ecap_selection_what(&f->opts.selection));
 	else if (r == -ENOEXEC)
 		ecap_err("--%s %s: not a 64-bit ELF library or program of this machine "
 			 "(%zd bytes read, they begin %02x %02x %02x %02x)",
@@ -374,8 +405,9 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path)
 	int r;
 
 	if (fd < 0)
-		return ecap_err_r(errno, "--%s %s", ecap_selection_option(&f->selection), path);
-	r = ecap_target_resolve(fd, path, &f->selection, &f->targets[0]);
+		return ecap_err_r(errno, "--%s %s", ecap_selection_option(&f->opts.selection),
+				  path);
+	r = ecap_target_resolve(fd, path, &f->opts.selection, &f->targets[0]);
 	if (r < 0)
 		return explain_named(f, path, fd, r);
 	(void)ecap_take_fd(fd);

@@ -18,16 +18,21 @@ struct ecap_arrival;
  */
 struct ecap_finder;
 
-int ecap_finder_new(const struct ecap_selection *selection, enum ecap_placement_choice placement,
-		    struct ecap_finder **ret);
+struct ecap_finder_opts {
+	struct ecap_selection selection;
+	enum ecap_placement_choice placement;
+	int stop_fd; /* readable: nothing is looked for any more; borrowed */
+};
+
+int ecap_finder_new(const struct ecap_finder_opts *opts, struct ecap_finder **ret);
 /* Frees the targets, too. */
 void ecap_finder_free(struct ecap_finder *f);
 ECAP_DEFINE_FREEP(struct ecap_finder, ecap_finder_free)
 
 /*
  * Search the dynamic linker's cache and what processes run; with @n_pids only what those run.
- * Returns how many targets there are; a negative errno, which was logged: nothing could be
- * searched.
+ * Returns how many targets there are; -ECANCELED: it was stopped; other negative errnos, which were
+ * logged: nothing could be searched.
  */
 int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pids);
 /* That the search found nothing, for people: "no TLS library found in ...". Borrowed. */
@@ -54,3 +59,5 @@ enum ecap_look {
  */
 enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival *arrival,
 				struct ecap_target **ret);
+/* Look inside a target that was not analysed when it was found, if that is wanted. */
+void ecap_finder_analyse(struct ecap_finder *f, struct ecap_target *t);

@@ -41,7 +41,7 @@ static const struct ecap_placement_place *choose_place(const struct ecap_hooks *
 	for (uint8_t i = 0; i < inner->n_places; i++) {
 		enum ecap_code_kind kind = (enum ecap_code_kind)inner->places[i].kind;
 
-		if (ecap_kernel_is_emulated(h->opts.kernel, kind))
+		if (ecap_kernel_get_emulated(h->opts.kernel)[kind])
 			return &inner->places[i];
 	}
 	return &inner->places[0];
@@ -93,7 +93,7 @@ static int add_inner(struct ecap_hooks *h, struct ecap_target *t, const struct e
 	r = ecap_kernel_add_inner(h->opts.kernel, inner->own, &shape, &row);
 	if (r < 0)
 		return r;
-	if (!ecap_kernel_is_emulated(h->opts.kernel, (enum ecap_code_kind)place->kind))
+	if (!ecap_kernel_get_emulated(h->opts.kernel)[place->kind])
 		t->is_stepped = true;
 	t->places[t->n_places++] = (struct ecap_place){
 		.at = ECAP_AT_CALL,
@@ -256,6 +256,7 @@ static int hook_best(struct ecap_hooks *h, struct ecap_target *t)
 		t->is_analysed = true; /* it would be of no use */
 		t->n_inners = 0;
 	}
+	ecap_target_drop_needless(t, ecap_kernel_get_emulated(h->opts.kernel));
 	add_checks(h, t);
 	add_inners(h, t);
 	r = hook_target(h, t);
@@ -299,6 +300,7 @@ static int bind_inners(struct ecap_hooks *h, struct ecap_target *t)
 
 bool ecap_hooks_deepen(struct ecap_hooks *h, struct ecap_target *t)
 {
+	ecap_target_drop_needless(t, ecap_kernel_get_emulated(h->opts.kernel));
 	add_inners(h, t);
 	if (!t->n_inners)
 		return false;

@@ -11,6 +11,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "engine/registry.h"
 #include "calls.skel.h"
@@ -18,6 +19,8 @@
 
 /* The pid namespace of the host (include/linux/proc_ns.h: PROC_PID_INIT_INO). */
 #define INITIAL_PIDNS_INO 0xeffffffcu
+
+#define MAX_KINDS_TEXT 256
 
 struct ecap_kernel {
 	enum ecap_rung rung;
@@ -400,6 +403,21 @@ struct trials {
 	int result;
 };
 
+static void tell_emulated(const struct ecap_kernel *k)
+{
+	ecap_cleanup(ecap_buf_done) struct ecap_buf kinds;
+
+	ecap_buf_init(&kinds, MAX_KINDS_TEXT);
+	for (unsigned int i = 0; i < ECAP_CODE_N_KINDS; i++) {
+		if (k->is_emulated[i])
+			ecap_buf_printf(&kinds, "%s%s", kinds.len ? ", " : "",
+					ecap_code_kind_text((enum ecap_code_kind)i));
+	}
+	ecap_buf_putc(&kinds, '\0');
+	ecap_debug("the kernel emulates, where a hook sits: %s",
+		   kinds.len > 1 ? (const char *)kinds.data : "nothing");
+}
+
 static void *run_trials(void *arg)
 {
 	struct trials *t = arg;
@@ -409,8 +427,10 @@ static void *run_trials(void *arg)
 		return NULL;
 	t->kernel->has_loop = ecap_trial_loop();
 	/* only inner functions offer a choice of places, and without it the first one is taken */
-	if (ecap_kernel_has_cookies(t->kernel))
+	if (ecap_kernel_has_cookies(t->kernel)) {
 		ecap_trial_emulated(t->kernel->trial, t->kernel->is_emulated);
+		tell_emulated(t->kernel);
+	}
 	return NULL;
 }
 
@@ -517,9 +537,9 @@ bool ecap_kernel_has_cookies(const struct ecap_kernel *k)
 	return k->rung != ECAP_RUNG_PERF;
 }
 
-bool ecap_kernel_is_emulated(const struct ecap_kernel *k, enum ecap_code_kind kind)
+const bool *ecap_kernel_get_emulated(const struct ecap_kernel *k)
 {
-	return k->is_emulated[kind];
+	return k->is_emulated;
 }
 
 /* The lowest number that is not used, or -ENOSPC. It is used then. */

@@ -76,8 +76,8 @@ int ecap_kernel_get_program(struct ecap_kernel *k, enum ecap_kernel_prog prog, u
 
 /* Whether links can say more than which program runs: inner functions need that. */
 bool ecap_kernel_has_cookies(const struct ecap_kernel *k);
-/* Whether a hook on an instruction of that kind costs no single step, as measured. */
-bool ecap_kernel_is_emulated(const struct ecap_kernel *k, enum ecap_code_kind kind);
+/* On which kinds of instructions a hook costs no single step, as measured. Borrowed. */
+const bool *ecap_kernel_get_emulated(const struct ecap_kernel *k);
 /*
  * Add the row of a function inside a library, of group row @own. *@ret is its number for cookies.
  * -ENOSPC: no room. Used by one thread at a time, as all of these.

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine/registry.h"
 #include "target/image.h"
@@ -155,6 +156,7 @@ static int add_callers(const struct ecap_placement *found, const struct group *g
 			row->callers[row->n_callers++] = (struct ecap_caller){
 				.back = (int64_t)(from->returns[n].place.address - entry),
 				.frame = from->returns[n].frame,
+				.link = from->returns[n].link,
 				.row = first_row + g->hooks[i],
 			};
 		}
@@ -179,12 +181,51 @@ static void add_inner(struct ecap_target *t, const struct ecap_placement *found,
 		},
 	};
 
+	for (size_t i = 0; i < g->group.n_functions; i++) {
+		if (found->callers[i].present)
+			inner.public_kinds |= 1u << found->callers[i].kind;
+	}
 	memcpy(inner.places, found->places, sizeof(inner.places));
 	if (add_callers(found, g, t->first_row, &inner.shape) == 0)
 		t->inners[t->n_inners++] = inner;
 }
 
-static void find_inners(struct ecap_target *t, const struct ecap_image *img)
+/* One file may take half of what is there at first, so that the next one has its share. */
+#define FILE_MS (ECAP_BUDGET_MS / 2)
+
+/* Analyse the code within the budget, and take from that what it took. */
+static int find_placements(int fd, const struct ecap_image *img,
+			   const struct ecap_placement_group *groups, size_t n,
+			   struct ecap_budget *budget, struct ecap_placement *ret)
+{
+	const struct ecap_patience patience = {
+		.ms = budget->left_ms < FILE_MS ? budget->left_ms : FILE_MS,
+		.stop_fd = budget->stop_fd,
+	};
+	uint64_t start = ecap_clock_monotonic(), ms;
+	int r;
+
+	if (!budget->left_ms) {
+		budget->n_refused++;
+		return -EDQUOT;
+	}
+	r = ecap_placement_find_isolated(fd, img, groups, n, &patience, ret);
+	ms = (ecap_clock_monotonic() - start) / 1000000;
+	budget->left_ms -= ms < budget->left_ms ? (unsigned int)ms : budget->left_ms;
+	return r;
+}
+
+static const char *explain(int r, char *buf, size_t size)
+{
+	if (r == -EDQUOT)
+		return "other files took all the time for that";
+	if (r == -ECHILD)
+		return "that took too much time or memory, or a system call that is not allowed";
+	return ecap_strerror(r, buf, size);
+}
+
+static void find_inners(struct ecap_target *t, const struct ecap_image *img,
+			struct ecap_budget *budget)
 {
 	struct ecap_placement found[ECAP_MAX_GROUPS];
 	struct ecap_placement_group groups[ECAP_MAX_GROUPS];
@@ -202,11 +243,10 @@ static void find_inners(struct ecap_target *t, const struct ecap_image *img)
 	}
 	if (!n)
 		return;
-	r = ecap_placement_find_isolated(t->fd, img, groups, n, found);
+	r = find_placements(t->fd, img, groups, n, budget, found);
 	if (r < 0) {
 		ecap_debug("%s: its code was not analysed: %s", t->path,
-			   r == -ECHILD ? "that took too much time or memory" :
-					  ecap_strerror(r, why, sizeof(why)));
+			   explain(r, why, sizeof(why)));
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -218,13 +258,30 @@ static void find_inners(struct ecap_target *t, const struct ecap_image *img)
 	}
 }
 
-void ecap_target_analyse(struct ecap_target *t)
+void ecap_target_analyse(struct ecap_target *t, struct ecap_budget *budget)
 {
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
 
-	t->is_analysed = true;
 	if (ecap_image_open(t->fd, &img) == 0)
-		find_inners(t, img);
+		find_inners(t, img, budget);
+}
+
+void ecap_target_drop_needless(struct ecap_target *t, const bool is_emulated[ECAP_CODE_N_KINDS])
+{
+	uint32_t emulated = 0;
+	size_t n = 0;
+
+	for (unsigned int kind = 0; kind < ECAP_CODE_N_KINDS; kind++)
+		emulated |= is_emulated[kind] ? 1u << kind : 0;
+	for (size_t i = 0; i < t->n_inners; i++) {
+		if (t->inners[i].public_kinds & ~emulated)
+			t->inners[n++] = t->inners[i];
+		else
+			ecap_debug("%s: public functions begin as well as the inner one: they are "
+				   "hooked",
+				   t->path);
+	}
+	t->n_inners = n;
 }
 
 int ecap_target_resolve(int fd, const char *path, const struct ecap_selection *selection,

@@ -31,6 +31,7 @@ struct ecap_inner {
 	struct ecap_row shape;
 	struct ecap_placement_place places[2]; /* where it can be hooked, the entry first */
 	uint8_t n_places;
+	uint32_t public_kinds; /* what the public ones begin with, as 1 << enum ecap_code_kind */
 };
 
 /* Where reads and writes are hooked. */
@@ -78,6 +79,16 @@ struct ecap_target {
 	int user_fd;			/* pidfd of a process that does, or -1 */
 };
 
+/* What the analysis of code may cost, of all files that are resolved with it. */
+struct ecap_budget {
+	unsigned int left_ms;
+	int stop_fd;	  /* readable: give up at once; -1: there is no such thing */
+	size_t n_refused; /* files that came when nothing was left */
+};
+
+/* Analysis takes milliseconds; a hostile file may make it take seconds. */
+#define ECAP_BUDGET_MS 5000
+
 /*
  * See whether a selected probe knows the file open at @fd, called @path, and resolve its hooks.
  * On success @fd belongs to the target. -ENOENT: none knows it, or a required function is
@@ -86,10 +97,16 @@ struct ecap_target {
 int ecap_target_resolve(int fd, const char *path, const struct ecap_selection *selection,
 			struct ecap_target **ret);
 /*
- * Analyse the code of @t for inner functions, some milliseconds in a process of its own. To find
- * none is no error: the public functions are hooked, as if nobody had looked.
+ * Analyse the code of @t for inner functions, some milliseconds in a process of its own, which it
+ * takes from @budget. To find none, or to have none left of that, is no error: the public functions
+ * are hooked, as if nobody had looked.
  */
-void ecap_target_analyse(struct ecap_target *t);
+void ecap_target_analyse(struct ecap_target *t, struct ecap_budget *budget);
+/*
+ * Forget the inner functions of groups whose public functions begin with nothing but what
+ * @is_emulated has: there is nothing to gain.
+ */
+void ecap_target_drop_needless(struct ecap_target *t, const bool is_emulated[ECAP_CODE_N_KINDS]);
 /* Its hooks must be gone. */
 void ecap_target_free(struct ecap_target *t);
 /* Whether @t is the file that stat() shows as @id, under whatever name. */

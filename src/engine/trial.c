@@ -101,7 +101,11 @@ FIRST_FUNCTION(ecap_first_nop, FIRST_NOP);
 FIRST_FUNCTION(ecap_first_mark, FIRST_MARK);
 FIRST_FUNCTION(ecap_first_sub, FIRST_SUB);
 
-/* What is hooked: the first one shows whether it works, the others what their beginnings cost. */
+/*
+ * What is hooked: the first one shows whether it works, the others what their beginnings cost. Each
+ * is a grace period more before all hooks can be taken away, so there are no more of them than
+ * functions commonly begin with; of other instructions it is assumed that they are single-stepped.
+ */
 static void (*const functions[])(void) = {
 	trial_target, ecap_first_sub, ecap_first_push, ecap_first_nop, ecap_first_mark,
 };
@@ -114,15 +118,16 @@ static void (*const functions[])(void) = {
 static int trial_attach(enum ecap_rung rung, const struct bpf_program *prog, pid_t pid,
 			struct bpf_link *ret[N_FUNCTIONS])
 {
-	__u64 cookies[N_FUNCTIONS] = { TRIAL_COOKIE, TRIAL_COOKIE, TRIAL_COOKIE, TRIAL_COOKIE,
-				       TRIAL_COOKIE };
+	__u64 cookies[N_FUNCTIONS];
 	LIBBPF_OPTS(bpf_uprobe_multi_opts, multi, .cookies = cookies, .cnt = N_FUNCTIONS);
 	LIBBPF_OPTS(bpf_uprobe_opts, one);
 	unsigned long offsets[N_FUNCTIONS];
 
 	one.bpf_cookie = rung == ECAP_RUNG_PERF_COOKIE ? TRIAL_COOKIE : 0;
-	for (size_t i = 0; i < N_FUNCTIONS; i++)
+	for (size_t i = 0; i < N_FUNCTIONS; i++) {
 		offsets[i] = own_offset(functions[i]);
+		cookies[i] = TRIAL_COOKIE;
+	}
 	if (rung == ECAP_RUNG_MULTI) {
 		multi.offsets = offsets;
 		ret[0] =
@@ -267,14 +272,17 @@ static uint64_t time_call(void (*fn)(void))
 
 void ecap_trial_emulated(const struct ecap_trial *t, bool ret[ECAP_CODE_N_KINDS])
 {
+	static void (*const by_kind[ECAP_CODE_N_KINDS])(void) = {
+		[ECAP_CODE_PUSH] = ecap_first_push,
+		[ECAP_CODE_NOP] = ecap_first_nop,
+		[ECAP_CODE_MARK] = ecap_first_mark,
+	};
 	/* to change the stack pointer is what no kernel emulates */
 	uint64_t stepped = time_call(ecap_first_sub);
 
 	(void)t; /* its hooks are what is measured */
-	memset(ret, 0, ECAP_CODE_N_KINDS * sizeof(*ret));
-	ret[ECAP_CODE_PUSH] = time_call(ecap_first_push) < stepped / 2;
-	ret[ECAP_CODE_NOP] = time_call(ecap_first_nop) < stepped / 2;
-	ret[ECAP_CODE_MARK] = time_call(ecap_first_mark) < stepped / 2;
+	for (size_t i = 0; i < ECAP_CODE_N_KINDS; i++)
+		ret[i] = by_kind[i] && time_call(by_kind[i]) < stepped / 2;
 }
 
 bool ecap_trial_loop(void)

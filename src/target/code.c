@@ -274,6 +274,16 @@ static int32_t depth_of(struct code_value sp)
 	return sp.kind == CODE_VALUE_FRAME && sp.off <= 0 && sp.off > INT32_MIN ? -sp.off : -1;
 }
 
+/* Where the return address lies, seen from a stack pointer that is @depth below the entry's. */
+static int32_t link_of(const struct code_state *s, const struct code_arch *arch, int32_t depth)
+{
+	int32_t off = 0;
+
+	if (depth < 0 || !ecap_code_state_find_link(s, arch, &off) || off > 0 || off < -depth)
+		return -1;
+	return depth + off;
+}
+
 static void note_call(struct analysis *a, const struct node *node)
 {
 	const struct code_insn *insn = &node->insn;
@@ -298,6 +308,7 @@ static void note_call(struct analysis *a, const struct node *node)
 		.depth = depth_of(s->regs[a->arch->sp]),
 		.may_get = ecap_code_state_passed(s, a->arch) & (uint8_t)~CODE_TAINT_FRAME,
 	};
+	call->link = link_of(s, a->arch, call->depth);
 	for (uint8_t i = 0; i < ECAP_CODE_N_ARGS; i++)
 		describe_arg(s->regs[a->arch->args[i]], &call->args[i]);
 }

@@ -94,6 +94,8 @@ struct ecap_code_call {
 	uint64_t slot;	     /* the pointer's address, if it is a constant one; else 0 */
 	/* Bytes from the stack pointer there up to where it was at the entry; -1: not known. */
 	int32_t depth;
+	/* The same up to where the function's own return address lies. */
+	int32_t link;
 	struct ecap_code_arg args[ECAP_CODE_N_ARGS];
 	/*
 	 * Incoming arguments (ECAP_CODE_ARG_BIT) that the callee may get on some path: in any

@@ -307,7 +307,7 @@ static bool decode_hint(uint32_t w, struct code_insn *insn)
 	if (hint >= 32 && hint <= 38 && hint % 2 == 0)
 		insn->kind = ECAP_CODE_MARK; /* bti */
 	if (hint == 7 || (hint >= 24 && hint <= 31))
-		return code_add_compute(insn, BIT(X30), BIT(X30)); /* paciasp and its kin */
+		return code_add_copy(insn, X30, X30, 8, false); /* paciasp and its kin */
 	if (hint >= 8 && hint <= 15)
 		return code_add_compute(insn, BIT(X17), BIT(X17));
 	return hint < 40 ? true : code_add_compute(insn, BIT(X16), 0);

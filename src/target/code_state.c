@@ -290,6 +290,26 @@ void ecap_code_state_init(struct code_state *s, const struct code_arch *arch)
 			.taint = (uint8_t)ECAP_CODE_ARG_BIT(n),
 		};
 	s->regs[arch->sp] = frame_address(0);
+	for (uint8_t i = 0; i < CODE_N_REGS; i++) {
+		if (arch->link & code_reg_bit(i))
+			s->regs[i].kind = CODE_VALUE_LINK;
+	}
+}
+
+bool ecap_code_state_find_link(const struct code_state *s, const struct code_arch *arch,
+			       int32_t *ret)
+{
+	if (!arch->link) {
+		*ret = 0; /* where the stack pointer was */
+		return true;
+	}
+	for (uint8_t i = 0; i < s->n_slots; i++) {
+		if (s->slots[i].value.kind != CODE_VALUE_LINK || s->slots[i].width != 8)
+			continue;
+		*ret = s->slots[i].off;
+		return true;
+	}
+	return false;
 }
 
 void ecap_code_state_step(struct code_state *s, const struct code_arch *arch,

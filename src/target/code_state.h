@@ -16,6 +16,7 @@ enum code_value_kind {
 	CODE_VALUE_UNKNOWN,
 	CODE_VALUE_ARG,	  /* incoming argument n */
 	CODE_VALUE_FRAME, /* the stack pointer at the entry, plus off */
+	CODE_VALUE_LINK,  /* the return address, with a signature or without */
 };
 
 struct code_value {
@@ -62,6 +63,13 @@ void ecap_code_state_call(struct code_state *s, const struct code_arch *arch);
  * that it has or may find.
  */
 uint8_t ecap_code_state_passed(const struct code_state *s, const struct code_arch *arch);
+
+/*
+ * Where in the frame the return address is kept, from the stack pointer at the entry. Returns
+ * whether that is known; on machines whose calls push it, it is.
+ */
+bool ecap_code_state_find_link(const struct code_state *s, const struct code_arch *arch,
+			       int32_t *ret);
 
 /* Keep what two states agree on. Returns whether @to knows less than before. */
 bool ecap_code_state_join(struct code_state *to, const struct code_state *from);

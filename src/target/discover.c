@@ -51,6 +51,12 @@ static bool add_key(struct ecap_hash *set, const void *key)
 	return !ecap_hash_find(set, key) && ecap_hash_insert(set, key, set) == 0;
 }
 
+/* 0, or -ECANCELED, which ends the walk. */
+static int check_stopped(const struct search *s)
+{
+	return s->ops->stopped && s->ops->stopped(s->ops->arg) ? -ECANCELED : 0;
+}
+
 /* Hand an open file to the caller of the search, if it is a new one. */
 static void offer(struct search *s, int fd, const char *path)
 {
@@ -78,10 +84,13 @@ static int on_mapping(pid_t pid, const struct ecap_mapping *map, void *arg)
 		.dev_major = map->dev_major,
 		.dev_minor = map->dev_minor,
 	};
-	int fd;
+	int fd, r;
 
 	if (!add_key(s->mapped, &key))
 		return 0;
+	r = check_stopped(s);
+	if (r < 0)
+		return r;
 	fd = ecap_mapping_open(pid, map);
 	if (fd >= 0)
 		offer(s, fd, map->path);
@@ -93,6 +102,8 @@ static int on_process(pid_t pid, void *arg)
 	struct search *s = arg;
 	int r = ecap_mapping_each(pid, on_mapping, s);
 
+	if (r == -ECANCELED)
+		return r;
 	if (!r)
 		s->where.n_processes++;
 	else if (r != -ESRCH)
@@ -112,19 +123,32 @@ static int on_cached(const char *path, void *arg)
 {
 	struct search *s = arg;
 	const char *name = strrchr(path, '/');
+	int r;
 
-	if (s->ops->wants_name(name ? name + 1 : path, s->ops->arg))
+	if (!s->ops->wants_name(name ? name + 1 : path, s->ops->arg))
+		return 0;
+	r = check_stopped(s);
+	if (!r)
 		offer_path(s, path);
-	return 0;
+	return r;
+}
+
+static int walk_cache(struct search *s)
+{
+	/* a host without the cache (musl, a bare container) still has processes */
+	return ecap_ldcache_walk_file(ECAP_LDCACHE_PATH, on_cached, s) == -ECANCELED ? -ECANCELED :
+										       0;
 }
 
 static int each_process(struct search *s)
 {
+	int r = 0;
+
 	if (!s->ops->n_pids)
 		return ecap_process_each(on_process, s);
-	for (size_t i = 0; i < s->ops->n_pids; i++)
-		(void)on_process((pid_t)s->ops->pids[i], s);
-	return 0;
+	for (size_t i = 0; i < s->ops->n_pids && !r; i++)
+		r = on_process((pid_t)s->ops->pids[i], s);
+	return r;
 }
 
 int ecap_discover(const struct ecap_discovery_ops *ops, struct ecap_discovery *ret)
@@ -135,11 +159,11 @@ int ecap_discover(const struct ecap_discovery_ops *ops, struct ecap_discovery *r
 	if (!r)
 		r = ecap_hash_new(sizeof(struct file_key), MAX_FILES, &s.files);
 	if (!r) {
-		/* a host without the cache (musl, a bare container) still has processes */
-		(void)ecap_ldcache_walk_file(ECAP_LDCACHE_PATH, on_cached, &s);
-		for (size_t i = 0; i < ops->n_files; i++)
+		r = walk_cache(&s);
+		for (size_t i = 0; !r && i < ops->n_files; i++)
 			offer_path(&s, ops->files[i]);
-		r = each_process(&s);
+		if (!r)
+			r = each_process(&s);
 	}
 	ecap_hash_free(s.mapped);
 	ecap_hash_free(s.files);

@@ -20,6 +20,8 @@ struct ecap_discovery_ops {
 	 * reading). @path is for people; it may lie in another mount namespace or be gone.
 	 */
 	bool (*found)(int fd, const char *path, void *arg);
+	/* Whether to look no further; asked before each file. NULL: never. */
+	bool (*stopped)(void *arg);
 	void *arg;
 	const char *const *files; /* look at these, too, as far as they are there; borrowed */
 	size_t n_files;
@@ -30,7 +32,7 @@ struct ecap_discovery_ops {
 /*
  * Look at every file that a process has mapped executable, as it is mapped (deleted, replaced, in
  * another root), at the wanted libraries of the dynamic linker's cache and at the named files; each
- * file once. What can not be read is counted and passed over. Returns a negative errno only if
- * nothing works.
+ * file once. What can not be read is counted and passed over. -ECANCELED: it was stopped; other
+ * negative errnos only if nothing works.
  */
 int ecap_discover(const struct ecap_discovery_ops *ops, struct ecap_discovery *ret);

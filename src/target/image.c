@@ -266,20 +266,6 @@ int ecap_image_offset_of(const struct ecap_image *img, uint64_t address, uint64_
 	return 0;
 }
 
-int ecap_image_address_of(const struct ecap_image *img, uint64_t file_off, uint64_t *ret)
-{
-	for (size_t i = 0; i < img->n_phdrs && file_off < img->file_size; i++) {
-		const Elf64_Phdr *p = &img->phdrs[i];
-
-		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || file_off < p->p_offset ||
-		    file_off - p->p_offset >= p->p_filesz)
-			continue;
-		*ret = file_off - p->p_offset + p->p_vaddr;
-		return 0;
-	}
-	return -EBADMSG;
-}
-
 ssize_t ecap_image_read_code(void *img_arg, uint64_t address, void *buf, size_t n)
 {
 	const struct ecap_image *img = img_arg;

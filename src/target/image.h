@@ -54,12 +54,8 @@ bool ecap_image_defines(struct ecap_image *img, const char *name);
 
 enum ecap_code_arch ecap_image_arch(const struct ecap_image *img);
 
-/*
- * Where the code at @address lies in the file, and the other way round. -EBADMSG: not in an
- * executable segment.
- */
+/* Where the code at @address lies in the file. -EBADMSG: not in an executable segment. */
 int ecap_image_offset_of(const struct ecap_image *img, uint64_t address, uint64_t *ret);
-int ecap_image_address_of(const struct ecap_image *img, uint64_t file_off, uint64_t *ret);
 
 /*
  * Copy at most @n bytes of code at @address to @buf. Returns how many; 0: there is no code, or a

@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "target/sandbox.h"
 
 #define NOBODY	    65534
 #define CPU_SECONDS 2
@@ -29,7 +31,7 @@ enum { FILE_FD, PIPE_FD, FIRST_CLOSED_FD };
 /* What comes through the pipe. */
 struct answer {
 	int32_t status;
-	uint8_t result[];
+	_Alignas(max_align_t) uint8_t result[];
 };
 
 /* ------------------------------------------------------------------------------------ the child */
@@ -142,6 +144,7 @@ static void child(const struct ecap_isolate_job *job, int pipe_end, pid_t parent
 	limit(RLIMIT_CPU, CPU_SECONDS);
 	if (space)
 		limit(RLIMIT_AS, space + MORE_MEMORY);
+	(void)ecap_sandbox_enter(PIPE_FD); /* a kernel without it: what is above has to do */
 	answer->status = job->work(FILE_FD, job->arg, answer->result);
 	send_all(answer, sizeof(*answer) + (answer->status < 0 ? 0 : job->size));
 	_exit(EXIT_SUCCESS);
@@ -154,24 +157,39 @@ static int64_t now_ms(void)
 	return (int64_t)(ecap_clock_monotonic() / 1000000);
 }
 
+/* Wait until the pipe can be read. */
+static int wait_for(int fd, int stop_fd, int64_t deadline)
+{
+	struct pollfd fds[] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = stop_fd, .events = POLLIN }, /* ignored if it is -1 */
+	};
+	int ready;
+
+	do {
+		int64_t left = deadline - now_ms();
+
+		ready = left <= 0 ? 0 : poll(fds, ECAP_ARRAY_SIZE(fds), (int)left);
+	} while (ready < 0 && errno == EINTR);
+	if (ready < 0)
+		return -errno;
+	if (!ready)
+		return -ETIMEDOUT;
+	return fds[1].revents ? -ECANCELED : 0;
+}
+
 /* Read until the end of the pipe or of @size bytes; returns how many came. */
-static int receive(int fd, void *p, size_t size, int64_t deadline)
+static int receive(int fd, void *p, size_t size, int stop_fd, int64_t deadline)
 {
 	uint8_t *dst = p;
 	size_t n = 0;
 
 	while (n < size) {
-		int64_t left = deadline - now_ms();
-		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-		int ready = left <= 0 ? 0 : poll(&poll_fd, 1, (int)left);
+		int r = wait_for(fd, stop_fd, deadline);
 		ssize_t got;
 
-		if (ready < 0 && errno == EINTR)
-			continue;
-		if (ready < 0)
-			return -errno;
-		if (!ready)
-			return -ETIMEDOUT;
+		if (r < 0)
+			return r;
 		got = read(fd, dst + n, size - n);
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -197,7 +215,7 @@ static int judge(const struct answer *answer, int n_received, size_t size)
 
 int ecap_isolate(const struct ecap_isolate_job *job, void *ret)
 {
-	int64_t deadline = now_ms() + job->timeout_ms;
+	int64_t deadline = now_ms() + job->patience.ms;
 	ecap_autofree struct answer *answer = NULL;
 	ecap_autoclose int read_end = -1, write_end = -1;
 	pid_t parent = getpid(), pid;
@@ -219,7 +237,7 @@ int ecap_isolate(const struct ecap_isolate_job *job, void *ret)
 		child(job, write_end, parent, answer);
 
 	(void)close(ecap_take_fd(write_end));
-	r = receive(read_end, answer, sizeof(*answer) + job->size, deadline);
+	r = receive(read_end, answer, sizeof(*answer) + job->size, job->patience.stop_fd, deadline);
 	/* it has nothing more to say, whatever it does */
 	(void)kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

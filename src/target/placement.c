@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "target/isolate.h"
-
-#define TIMEOUT_MS    5000 /* of all groups of a file; they take milliseconds */
 #define ALL_POSITIONS ((1u << ECAP_CODE_N_ARGS) - 1)
 
 struct function {
@@ -57,14 +54,6 @@ static const char *name_of(const struct search *s, size_t i)
 	return s->group->functions[i].symbol;
 }
 
-bool ecap_placement_is_cheap(enum ecap_code_arch arch, enum ecap_code_kind kind)
-{
-	if (kind == ECAP_CODE_JUMP || kind == ECAP_CODE_CALL)
-		return true;
-	/* arch/x86/kernel/uprobes.c; arm64 simulates branches only, before 6.13 at least */
-	return arch == ECAP_CODE_X86_64 && (kind == ECAP_CODE_PUSH || kind == ECAP_CODE_NOP);
-}
-
 /* 1: done; 0: given up. */
 static int load_functions(struct search *s)
 {
@@ -86,6 +75,7 @@ static int load_functions(struct search *s)
 			return r;
 		f->present = true;
 		s->ret->callers[i].present = 1;
+		s->ret->callers[i].kind = f->code.first[0].kind;
 	}
 	return 1;
 }
@@ -96,29 +86,6 @@ static uint8_t hookable(const struct ecap_code_insn *first, uint8_t n_first)
 	if (!n_first)
 		return 0;
 	return n_first > 1 && first[0].kind == ECAP_CODE_MARK && first[1].intact ? 2 : 1;
-}
-
-static bool begins_cheaply(const struct search *s, const struct ecap_code_function *f)
-{
-	for (uint8_t i = 0; i < hookable(f->first, f->n_first); i++) {
-		if (ecap_placement_is_cheap(ecap_image_arch(s->img), f->first[i].kind))
-			return true;
-	}
-	return false;
-}
-
-static bool all_begin_cheaply(const struct search *s)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < s->group->n_functions; i++) {
-		if (!s->functions[i].present)
-			continue;
-		if (!begins_cheaply(s, &s->functions[i].code))
-			return false;
-		any = true;
-	}
-	return any;
 }
 
 /* ---------------------------------------------------------------------------------------- calls */
@@ -298,9 +265,13 @@ static int add_return(struct search *s, size_t i, const struct ecap_code_call *c
 		return give_up(s, "%s calls in too many places", name_of(s, i));
 	to = &caller->returns[caller->n_returns++];
 	to->place.address = call->returns_to;
-	/* x86-64: the call pushes an address, as the one before it did */
-	if (ecap_image_arch(s->img) == ECAP_CODE_X86_64 && call->depth >= 0)
-		to->frame = (uint32_t)call->depth + 8;
+	if (call->link >= 0 && call->depth <= UINT16_MAX - 8) {
+		/* x86-64: the call pushes an address */
+		int32_t pushed = ecap_image_arch(s->img) == ECAP_CODE_X86_64 ? 8 : 0;
+
+		to->frame = (uint16_t)(call->depth + pushed);
+		to->link = (uint16_t)(call->link + pushed);
+	}
 	if (ecap_image_offset_of(s->img, call->returns_to, &to->place.file_off) < 0)
 		return give_up(s, "%s calls at its end", name_of(s, i));
 	return 1;
@@ -394,6 +365,7 @@ static uint8_t only(unsigned int positions)
 /* The callee is known: what are its arguments, how does it begin? 1: all of it is known. */
 static int describe_callee(struct search *s)
 {
+	struct ecap_code_insn first[ECAP_CODE_N_FIRST];
 	struct ecap_placement *p = s->ret;
 	int r;
 
@@ -407,24 +379,21 @@ static int describe_callee(struct search *s)
 		return give_up(s, "an argument is passed twice");
 	if (member_at(s, s->callee) >= 0)
 		return give_up(s, "the callee is public");
-	r = ecap_code_first(s->code, s->callee, p->first);
+	r = ecap_code_first(s->code, s->callee, first);
 	if (r < 0)
 		return r;
-	p->n_first = (uint8_t)r;
-	p->n_places = hookable(p->first, p->n_first);
+	p->n_places = hookable(first, (uint8_t)r);
 	if (!p->n_places)
 		return give_up(s, "the callee has no code");
 	for (uint8_t i = 0; i < p->n_places; i++) {
 		p->places[i] = (struct ecap_placement_place){
-			.address = p->first[i].address,
-			.kind = p->first[i].kind,
+			.address = first[i].address,
+			.kind = first[i].kind,
 		};
 		r = ecap_image_offset_of(s->img, p->places[i].address, &p->places[i].file_off);
 		if (r < 0)
 			return give_up(s, "the callee has no code");
 	}
-	if (p->n_places == 2 && ecap_placement_is_cheap(ecap_image_arch(s->img), p->places[1].kind))
-		p->best = 1;
 	return 1;
 }
 
@@ -434,10 +403,6 @@ static int prove(struct search *s)
 
 	if (r <= 0)
 		return r;
-	if (all_begin_cheaply(s)) {
-		s->ret->kind = ECAP_PLACEMENT_PUBLIC;
-		return 0;
-	}
 	r = find_jumps(s);
 	if (r > 0)
 		r = check_group(s);
@@ -519,14 +484,15 @@ static bool callers_are_sane(const struct ecap_placement *p, const struct ecap_i
 	for (uint8_t i = 0; i < ECAP_PLACEMENT_MAX_FUNCTIONS; i++) {
 		const struct ecap_placement_caller *c = &p->callers[i];
 
-		if (c->present > (i < group->n_functions) ||
+		if (c->present > (i < group->n_functions) || c->kind >= ECAP_CODE_N_KINDS ||
 		    c->n_returns > ECAP_PLACEMENT_MAX_RETURNS)
 			return false;
 		if (c->present &&
 		    (c->via < -1 || c->via >= (int)group->n_functions || c->via == (int)i))
 			return false;
 		for (uint8_t n = 0; n < c->n_returns; n++) {
-			if (!place_is_sane(&c->returns[n].place, img))
+			if (!place_is_sane(&c->returns[n].place, img) ||
+			    c->returns[n].link > c->returns[n].frame)
 				return false;
 		}
 	}
@@ -561,25 +527,20 @@ bool ecap_placement_is_sane(const struct ecap_placement *p, const struct ecap_im
 			    const struct ecap_placement_group *group)
 {
 	if (p->kind >= ECAP_PLACEMENT_N_KINDS || p->n_places > ECAP_ARRAY_SIZE(p->places) ||
-	    p->n_first > ECAP_CODE_N_FIRST || !text_is_sane(p->reason, sizeof(p->reason)))
+	    !text_is_sane(p->reason, sizeof(p->reason)))
 		return false;
 	for (uint8_t i = 0; i < p->n_places; i++) {
 		if (!place_is_sane(&p->places[i], img))
 			return false;
 	}
-	for (uint8_t i = 0; i < p->n_first; i++) {
-		if (p->first[i].kind >= ECAP_CODE_N_KINDS || p->first[i].intact > 1)
-			return false;
-	}
-	if (p->kind == ECAP_PLACEMENT_CALLEE &&
-	    (!args_are_sane(&p->args) || p->best >= p->n_places))
+	if (p->kind == ECAP_PLACEMENT_CALLEE && (!args_are_sane(&p->args) || !p->n_places))
 		return false;
 	return callers_are_sane(p, img, group);
 }
 
 int ecap_placement_find_isolated(int fd, const struct ecap_image *img,
 				 const struct ecap_placement_group *groups, size_t n_groups,
-				 struct ecap_placement *ret)
+				 const struct ecap_patience *patience, struct ecap_placement *ret)
 {
 	ecap_autofree struct ecap_placement *found = calloc(n_groups, sizeof(*found));
 	const struct request request = { .groups = groups, .n_groups = n_groups };
@@ -588,7 +549,7 @@ int ecap_placement_find_isolated(int fd, const struct ecap_image *img,
 		.work = find_all,
 		.arg = &request,
 		.size = n_groups * sizeof(*found),
-		.timeout_ms = TIMEOUT_MS,
+		.patience = *patience,
 	};
 	int r;
 

@@ -6,6 +6,7 @@
 
 #include "target/code.h"
 #include "target/image.h"
+#include "target/isolate.h"
 
 /*
  * Where to hook a group of public functions: in the one function that they all call to do their
@@ -43,8 +44,7 @@ struct ecap_placement_group {
 
 enum ecap_placement_kind {
 	ECAP_PLACEMENT_UNPROVEN, /* hook the public functions; reason says why */
-	ECAP_PLACEMENT_PUBLIC, /* the same, and it is as good: they begin with cheap instructions */
-	ECAP_PLACEMENT_CALLEE, /* hook the callee */
+	ECAP_PLACEMENT_CALLEE,	 /* hook the callee */
 	ECAP_PLACEMENT_N_KINDS,
 };
 
@@ -59,15 +59,17 @@ struct ecap_placement_place {
 struct ecap_placement_return {
 	struct ecap_placement_place place; /* where it returns to */
 	/*
-	 * At the callee's entry, the return address of the function that calls it lies so many
-	 * bytes above the stack pointer; 0: not known (where calls keep it in a register).
+	 * So many bytes above the stack pointer at the callee's entry it was at the entry of the
+	 * function that calls; 0: not known.
 	 */
-	uint32_t frame;
+	uint16_t frame;
+	uint16_t link; /* and there lies that one's return address, perhaps signed */
 };
 
 /* How one of the public functions comes to the callee. */
 struct ecap_placement_caller {
 	uint8_t present; /* 1: the file defines it; else 0 */
+	uint8_t kind;	 /* enum ecap_code_kind of its first instruction */
 	/*
 	 * What it jumps to instead of calling: another one of the group, which then is the one
 	 * that calls (its index); -1: none.
@@ -87,16 +89,10 @@ struct ecap_placement {
 	 * A return hook may sit there as well.
 	 */
 	uint8_t n_places;
-	uint8_t best; /* index of the cheapest */
 	struct ecap_placement_place places[2];
-	uint8_t n_first;
-	struct ecap_code_insn first[ECAP_CODE_N_FIRST];			    /* of the callee */
 	struct ecap_placement_caller callers[ECAP_PLACEMENT_MAX_FUNCTIONS]; /* as the group's */
 	char reason[160]; /* for a debug line; may be empty */
 };
-
-/* Whether the kernel emulates an instruction of this kind instead of single-stepping it. */
-bool ecap_placement_is_cheap(enum ecap_code_arch arch, enum ecap_code_kind kind);
 
 /*
  * Find where to hook @group in @img. Not to be able to prove anything is no error. Errors come from
@@ -112,7 +108,7 @@ int ecap_placement_find(struct ecap_image *img, const struct ecap_placement_grou
  */
 int ecap_placement_find_isolated(int fd, const struct ecap_image *img,
 				 const struct ecap_placement_group *groups, size_t n_groups,
-				 struct ecap_placement *ret);
+				 const struct ecap_patience *patience, struct ecap_placement *ret);
 
 /*
  * Whether a result that came from elsewhere keeps the promises of its type for @group: numbers in

@@ -122,7 +122,8 @@ static void print_callers(const struct ecap_placement *p, const struct ecap_plac
 
 		if (!c->present)
 			continue;
-		(void)printf("%s\"%s\": {\"via\": ", sep, group->functions[i].symbol);
+		(void)printf("%s\"%s\": {\"begins\": \"%s\", \"via\": ", sep,
+			     group->functions[i].symbol, ecap_code_kind_text(c->kind));
 		if (c->via >= 0)
 			(void)printf("\"%s\"", group->functions[c->via].symbol);
 		else
@@ -130,6 +131,10 @@ static void print_callers(const struct ecap_placement *p, const struct ecap_plac
 		(void)printf(", \"returns\": [");
 		for (uint8_t n = 0; n < c->n_returns; n++)
 			(void)printf("%s%" PRIu64, n ? ", " : "", c->returns[n].place.address);
+		(void)printf("], \"frames\": [");
+		for (uint8_t n = 0; n < c->n_returns; n++)
+			(void)printf("%s[%u, %u]", n ? ", " : "", c->returns[n].frame,
+				     c->returns[n].link);
 		(void)printf("]}");
 		sep = ", ";
 	}
@@ -155,21 +160,19 @@ static unsigned long peak_kilobytes(void)
 static void print_placement(const struct ecap_placement *p,
 			    const struct ecap_placement_group *group, uint64_t us)
 {
-	static const char *const kinds[] = { "unproven", "public", "callee" };
+	static const char *const kinds[] = { "unproven", "callee" };
 
 	(void)printf("{\"kind\": \"%s\", \"reason\": \"%s\", \"us\": %" PRIu64
 		     ", \"peak_kb\": %lu, "
-		     "\"args\": [%u, %u, %u, %u], \"best\": %u, \"places\": [",
+		     "\"args\": [%u, %u, %u, %u], \"places\": [",
 		     kinds[p->kind], p->reason, us, peak_kilobytes(), p->args.handle, p->args.buf,
-		     p->args.len, p->args.out, p->best);
+		     p->args.len, p->args.out);
 	for (uint8_t i = 0; i < p->n_places; i++)
 		(void)printf("%s{\"address\": %" PRIu64 ", \"file_off\": %" PRIu64
 			     ", \"kind\": \"%s\"}",
 			     i ? ", " : "", p->places[i].address, p->places[i].file_off,
 			     ecap_code_kind_text(p->places[i].kind));
 	(void)printf("], ");
-	print_first(p->first, p->n_first);
-	(void)printf(", ");
 	print_callers(p, group);
 	(void)printf("}\n");
 }
@@ -188,6 +191,7 @@ static int print_place(int fd, bool apart, char **words, int n_words)
 	const char *no_args[16] = { NULL };
 	struct ecap_placement_group group = { .functions = functions, .no_args = no_args };
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	const struct ecap_patience patience = { .ms = 60000, .stop_fd = -1 };
 	struct ecap_placement p;
 	uint64_t before = now_us();
 	size_t n_no_args = 0;
@@ -211,7 +215,7 @@ static int print_place(int fd, bool apart, char **words, int n_words)
 	}
 	r = ecap_image_open_any(fd, &img);
 	if (r == 0)
-		r = apart ? ecap_placement_find_isolated(fd, img, &group, 1, &p) :
+		r = apart ? ecap_placement_find_isolated(fd, img, &group, 1, &patience, &p) :
 			    ecap_placement_find(img, &group, &p);
 	if (r == 0)
 		print_placement(&p, &group, now_us() - before);

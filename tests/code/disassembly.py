@@ -21,6 +21,21 @@ ARGUMENTS = {
     "amd64": ["rdi", "rsi", "rdx", "rcx", "r8", "r9"],
     "arm64": ["x0", "x1", "x2", "x3", "x4", "x5"],
 }
+MOVES_STACK = {
+    "amd64": [
+        (re.compile(r"^pushq "), 1),
+        (re.compile(r"^popq "), -1),
+        (re.compile(r"^subq \$0x(\w+), %rsp$"), 1),
+        (re.compile(r"^addq \$0x(\w+), %rsp$"), -1),
+    ],
+    "arm64": [
+        (re.compile(r"^stp \w+, \w+, \[sp, #-0x(\w+)\]!"), 1),
+        (re.compile(r"^ldp \w+, \w+, \[sp\], #0x(\w+)"), -1),
+        (re.compile(r"^sub sp, sp, #0x(\w+)"), 1),
+        (re.compile(r"^add sp, sp, #0x(\w+)"), -1),
+    ],
+}
+STORES_LINK = re.compile(r"^stp x29, x30, \[sp(?:, #0x(\w+))?\]$")
 CALLS = {"amd64": "callq", "arm64": "bl"}
 JUMPS = {"amd64": "jmp", "arm64": "b"}
 # What the first instructions are, as ecap_code_kind_text() has it.
@@ -84,6 +99,27 @@ class Function:
             register = next(filter(None, found.groups()), None) if found else None
             if register in ARGUMENTS[self.arch]:
                 wanted = ARGUMENTS[self.arch].index(register) + 1
+        return None
+
+    def frame(self, address):
+        """Before the call that returns to an address: how far up the stack pointer was at the
+        entry, and how far up the return address lies, both as the callee sees it."""
+        depth = deepest = 0
+        link = 0  # from the stack pointer at the entry
+        for at, text in self.lines:
+            if at == address:
+                pushed = 8 if self.arch == "amd64" else 0
+                return depth + pushed, depth + link + pushed
+            if text.startswith(("ret", "jmp ", "b ")):
+                depth = deepest  # what follows comes from elsewhere in the function
+            for pattern, sign in MOVES_STACK[self.arch]:
+                if found := pattern.match(text):
+                    depth += sign * (int(found[1], 16) if found.groups() else 8)
+            deepest = max(deepest, depth)
+            if found := STORES_LINK.match(text):
+                link = int(found[1] or "0", 16) + 8 - depth
+            elif text.startswith("stp x29, x30, [sp, #-"):
+                link = 8 - depth
         return None
 
 

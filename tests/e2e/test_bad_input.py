@@ -3,15 +3,20 @@
 
 import os
 import re
+import struct
 import subprocess
 
 import pytest
 
 from lib import kernel, wait
 from lib.capture import assert_same
+from lib.peer import library_of
 from lib.process import as_nobody
 
 FAILED, USAGE = 1, 2
+
+# Types of sections (elf.h).
+SHT_PROGBITS, SHT_SYMTAB, SHT_DYNSYM = 1, 2, 11
 
 # What is asked, the exit status, what the line has to name.
 CASES = {
@@ -83,11 +88,74 @@ def test_libssl_not_elf(binary, kernel_ids, tmp_path):
     kernel.assert_nothing_left(kernel_ids)
 
 
+def assert_explained(binary, path, words):
+    """One line says what is wrong with the file, in words, and what to do."""
+    done = run(binary, ["--libssl", path])
+    assert_refused(done, FAILED, [str(path), words])
+    assert ": Bad message" not in done.stderr.decode()
+    assert "does not define" not in done.stderr.decode(), "that is not the reason"
+
+
 def test_libssl_cut_off(binary, kernel_ids, tmp_path):
     """The beginning of a real program: sections and symbols lie beyond its end."""
     part = tmp_path / "libssl.so"
     part.write_bytes(open("/usr/bin/openssl", "rb").read(5000))
-    assert_refused(run(binary, ["--libssl", part]), FAILED, [str(part)])
+    assert_explained(binary, part, "cut off: it has 5000 bytes")
+    kernel.assert_nothing_left(kernel_ids)
+
+
+def each_section(data):
+    """Where the headers of the sections lie, and their types."""
+    (start,) = struct.unpack_from("<Q", data, 0x28)
+    size, count = struct.unpack_from("<HH", data, 0x3A)
+    for at in range(start, start + size * count, size):
+        yield at, struct.unpack_from("<I", data, at + 4)[0]
+
+
+def drop_section_headers(data):
+    data[0x28:0x30] = bytes(8)
+    data[0x3C:0x40] = bytes(4)
+
+
+def drop_symbols(data):
+    for at, kind in each_section(data):
+        if kind in (SHT_SYMTAB, SHT_DYNSYM):
+            struct.pack_into("<I", data, at + 4, SHT_PROGBITS)
+
+
+def damage_symbols(data):
+    """Symbols of another size than any machine's."""
+    for at, kind in each_section(data):
+        if kind == SHT_DYNSYM:
+            struct.pack_into("<Q", data, at + 0x38, 25)
+
+
+DAMAGES = [
+    (drop_section_headers, "has no section headers"),
+    (drop_symbols, "has no symbols"),
+    (damage_symbols, "damaged: its headers or symbol tables"),
+]
+
+
+@pytest.mark.parametrize("change, words", DAMAGES, ids=lambda x: getattr(x, "__name__", None))
+def test_libssl_damaged(binary, kernel_ids, peer, tmp_path, change, words):
+    """A copy of a good library in which the first header or one of a section differs."""
+    data = bytearray(library_of(peer("nonblock").pid).read_bytes())
+    change(data)
+    library = tmp_path / "libssl.so"
+    library.write_bytes(data)
+    assert_explained(binary, library, words)
+    kernel.assert_nothing_left(kernel_ids)
+
+
+def test_libssl_stripped_program(binary, kernel_ids, tmp_path):
+    """A program that contains everything and names nothing."""
+    program = tmp_path / "program"
+    subprocess.run(
+        ["gcc", "-static", "-s", "-x", "c", "-o", program, "-"],
+        input=b"int main(void) { return 0; }", check=True,
+    )  # fmt: skip
+    assert_explained(binary, program, "has no symbols")
     kernel.assert_nothing_left(kernel_ids)
 
 

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An OpenSSL that is not this machine's: our peer with Debian 13's libraries, in its own folder.
+"""An OpenSSL that is not this machine's: our peer with another Debian's libraries in their folder.
 
-OpenSSL 3.5 has SSL_write_ex2, and its SSL_write_ex does its work by a jump there.
+OpenSSL 3.5 has SSL_write_ex2, and its SSL_write_ex does its work by a jump there. In 3.6 inner
+functions begin with endbr64, then sub rsp, both of which are single-stepped.
 """
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import aptroot
+from lib.code import hooked_inside
 from lib.control import assert_would_fail
 from lib.peer import captured, check, check_functions, library_of
 
-SUITE = "trixie"
 PACKAGES = ["libc6", "libssl3t64", "libzstd1", "zlib1g"]
 # Debian's name of the architecture, the folder of its libraries, the loader there.
 ARCHITECTURES = {
@@ -40,19 +42,18 @@ class Libraries:
         return [self.loader, "--library-path", self.folder, program, *args]
 
 
-def fetch(arch):
+def fetch(suite, arch):
     """The folder with the packages, or None and why they can not be had."""
     try:
-        return aptroot.unpack(SUITE, PACKAGES, arch), None
+        return aptroot.unpack(suite, PACKAGES, arch), None
     except aptroot.Unavailable as why:
         return None, str(why)
 
 
-@pytest.fixture(scope="module")
-def trixie():
-    """Debian 13's libraries. Where they can not be had is nothing to test, in CI a failure."""
+def libraries_of(suite):
+    """A release's libraries. Where they can not be had is nothing to test, in CI a failure."""
     arch, folder, loader = ARCHITECTURES[platform.machine()]
-    root, why_not = fetch(arch)
+    root, why_not = fetch(suite, arch)
     if why_not and os.environ.get("CI") == "true":
         pytest.fail(why_not, pytrace=False)
     if why_not:
@@ -61,16 +62,28 @@ def trixie():
     return Libraries(folder, folder / loader)
 
 
-@pytest.fixture
-def other_peer(player, peer_binary, trixie):
-    """Start our TLS peer with the other libraries and a scenario."""
+@pytest.fixture(scope="module")
+def trixie():
+    """Debian 13's libraries."""
+    return libraries_of("trixie")
 
-    def start(*args):
-        actor = player(*trixie.command(peer_binary, *args))
-        assert library_of(actor.pid) == trixie.libssl
+
+@pytest.fixture
+def peer_with(player, peer_binary):
+    """Start our TLS peer with other libraries and a scenario."""
+
+    def start(libraries, *args):
+        actor = player(*libraries.command(peer_binary, *args))
+        assert library_of(actor.pid) == libraries.libssl
         return actor
 
     return start
+
+
+@pytest.fixture
+def other_peer(peer_with, trixie):
+    """The same with Debian 13's."""
+    return lambda *args: peer_with(trixie, *args)
 
 
 def check_scenario(capture, report, scenario):
@@ -106,6 +119,35 @@ def test_this_machines_library_only(ecapture, peer, other_peer, rung, scenario):
     check(capture, reports[0])
     assert_would_fail(check, capture, reports[1])
     assert not capture.of(other.pid)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other instructions, other kernels")
+@pytest.mark.parametrize("suite", ["trixie", "sid"])
+@pytest.mark.parametrize("attach", ["multi", "perf-cookie"])
+def test_hooked_inside(ecapture, peer_with, suite, attach):
+    """SSL_write_ex is shown as what it jumps to; single-stepped or not, all is there."""
+    libraries = libraries_of(suite)
+    actor = peer_with(libraries, "every")
+    run = ecapture(
+        "-d", "--libssl", libraries.libssl, "-p", actor.pid, "--placement", "auto", rung=attach
+    )
+    places = hooked_inside(actor.pid, libraries.libssl)
+    assert len(places) == 3, "reads, writes and peeks"
+    # push is emulated and sub is not; what is made of endbr64 has changed over time
+    pushes = [bool(re.match(rb"[\x40-\x4f]?[\x50-\x57]", place)) for place in places]
+    emulates_marks = run.err.find(lambda text: re.search("the kernel emulates.*mark", text))
+    stepped = suite == "sid" and not emulates_marks
+    assert emulates_marks or pushes == [not stepped] * 3
+    kind = "hooked inside" + (", single-stepped" if stepped else "")
+    line = f"capturing {libraries.libssl} (openssl, {kind}),"
+    assert run.err.find(lambda text: line in text), run.err.tail()
+    report = actor.play(120)
+    capture = run.finish()
+    check_scenario(capture, report, "every")
+    (target,) = capture.targets
+    assert (target["placement"], target["single_stepped"]) == ("inside", stepped)
+    names = set().union(*(conn.send.fns for conn in capture.of(actor.pid)))
+    assert names == {"SSL_write", "SSL_write_ex2", "SSL_write_early_data"}
 
 
 def test_dry_run(ecapture, other_peer, trixie):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hooks inside the library, where its code proves and the first calls confirm what is there."""
 
+import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_s_server(ecapture, certificate, tmp_path):
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         wait.until(lambda: (tmp_path / "log").read_bytes().count(b"ACCEPT"), 20, "s_server")
-        run = ecapture("-p", server.pid)
+        run = ecapture("-p", server.pid, "--placement", "auto")
         page = subprocess.run(
             ["curl", "-q", "-sS", "--noproxy", "*", "-k", f"https://{web.ADDRESS}:{port}/"],
             check=True, capture_output=True, timeout=wait.seconds(30),
@@ -109,26 +110,45 @@ def test_s_server(ecapture, certificate, tmp_path):
     assert bytes(conn.send.head).endswith(page) and page
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other instructions, other kernels")
+def test_what_is_emulated_is_measured(ecapture, private):
+    """As arch/x86/kernel/uprobes.c has it; what it makes of endbr64 has changed over time."""
+    actor = private("nonblock")
+    told = "the kernel emulates, where a hook sits: "
+    for rung in ("multi", "perf-cookie"):
+        run = ecapture("-d", "-p", actor.pid, rung=rung)
+        line = run.err.find(lambda line: told in line)
+        kinds = set(line.partition(told)[2].split(", "))
+        assert kinds - {"mark"} == {"push", "nop"}, line
+        run.stop()
+
+
 @pytest.fixture
 def pretended(player, peer_binary, tmp_path):
-    """Start the user of a copy of tests/peers/pretender.c; returns it and the copy."""
+    """Start the user of a copy of a tests/peers/pretender.c; returns it and the copy."""
     folder = peer_binary.parent
-    library = Path(shutil.copy(folder / "libpretender.so", tmp_path))
 
-    def start(count, change=lambda library: None):
+    def start(count, calls, kind="", change=lambda library: None):
+        library = Path(shutil.copy(folder / f"libpretender{kind}.so", tmp_path / "libpretender.so"))
         change(library)
         library_path = f"LD_LIBRARY_PATH={tmp_path}"
-        return player("/usr/bin/env", library_path, folder / "pretended", count), library
+        return player("/usr/bin/env", library_path, folder / "pretended", count, calls), library
 
     return start
 
 
+def capture_pretended(ecapture, actor, library, rung):
+    """Returns the run, its capture, and what the calls returned."""
+    run = ecapture("-p", actor.pid, "--libssl", library, "--placement", "auto", rung=rung)
+    returned = actor.play()["returned"]
+    return run, run.finish(), returned
+
+
 def test_code_that_proves_too_much(ecapture, pretended, rung):
     """Calls that disagree with the inner function refute it: the public one shows what it says."""
-    actor, library = pretended(40)
-    run = ecapture("-p", actor.pid, "--libssl", library, rung=rung)
-    actor.play()
-    capture = run.finish()
+    actor, library = pretended(40, "wr")
+    run, capture, returned = capture_pretended(ecapture, actor, library, rung)
+    assert returned == [50, 60] * 40 + [4]
     inside = rung != "perf"
     (conn,) = capture.of(actor.pid)
     lengths = [chunk.length for chunk in conn.send.chunks]
@@ -136,9 +156,65 @@ def test_code_that_proves_too_much(ecapture, pretended, rung):
     # goes past the public functions has no other hook.
     assert lengths == ([100] + 39 * [50] + [4] if inside else 40 * [50])
     assert [chunk.length for chunk in conn.recv.chunks] == [60] * 40
-    if inside:
-        said = [line for line in run.err.lines if "did not show what the public ones did" in line]
-        assert len(said) == 1, said
+    assert len(refusals(run)) == inside
+    capture.assert_no_loss(actor.pid)
+
+
+def refusals(run):
+    return [line for line in run.err.lines if "did not show what the public ones did" in line]
+
+
+def messages(count, each):
+    """What the writes of pretended.c say: each round writes its own letter."""
+    rounds = (bytes([ord("a") + i % 26]) + bytes(99) for i in range(count, 0, -1))
+    return b"".join(message * each for message in rounds)
+
+
+def test_inner_function_that_is_single_stepped(ecapture, pretended, rung):
+    """It shows the same, and the start line and the event say what it costs."""
+    actor, library = pretended(40, "wr", "-stepped")
+    run, capture, returned = capture_pretended(ecapture, actor, library, rung)
+    assert returned == [100, 60] * 40 + [4]
+    inside = rung != "perf"
+    kind = "openssl, hooked inside, single-stepped" if inside else "openssl"
+    assert run.err.find(lambda line: f"capturing {library} ({kind})," in line), run.err.tail()
+    (target,) = capture.targets
+    assert target["placement"] == ("inside" if inside else "public")
+    assert target["single_stepped"] == (True if inside else None)
+    (conn,) = capture.of(actor.pid)
+    assert conn.send.head == messages(40, 1) + (b"past" if inside else b"")
+    assert conn.recv.head == b"".join(
+        message[:60] for message in (messages(40, 1)[i : i + 100] for i in range(0, 4000, 100))
+    )
+    assert not refusals(run)
+    capture.assert_no_loss(actor.pid)
+
+
+@pytest.mark.parametrize("kind", ["-jumping", "-jumping-silent"])
+def test_public_function_that_jumps_to_another(ecapture, pretended, rung, kind):
+    """SSL_write_ex jumps to SSL_write_ex2: that is one call, which agrees with the inner one.
+
+    Inside it has the latter's name. The plain function, which is silent about half, refutes it."""
+    silent = kind == "-jumping-silent"
+    actor, library = pretended(20, "xxxw", kind)
+    run, capture, returned = capture_pretended(ecapture, actor, library, rung)
+    plain = 50 if silent else 100
+    assert returned == [100, 100, 100, plain] * 20 + [4]
+    inside = rung != "perf"
+    (conn,) = capture.of(actor.pid)
+    told = [(chunk.fn, chunk.length) for chunk in conn.send.chunks]
+    assert len(refusals(run)) == (silent and inside)
+    jump = [("SSL_write_ex2", 100)] * 3
+    public = [("SSL_write_ex", 100)] * 3 + [("SSL_write", plain)]
+    first = jump + [("SSL_write", 100)]
+    past = [(None, 4)]
+    if not inside:
+        assert told == public * 20
+    elif silent:
+        assert told == first + public * 19 + past
+    else:
+        assert told == first * 20 + past
+        assert conn.send.head == messages(20, 4) + b"past"
     capture.assert_no_loss(actor.pid)
 
 
@@ -155,10 +231,8 @@ def test_place_that_the_kernel_refuses(ecapture, pretended, rung):
             file.seek(entry)
             file.write(b"\x2e")
 
-    actor, library = pretended(3, change)
-    run = ecapture("-p", actor.pid, "--libssl", library, rung=rung)
-    actor.play()
-    capture = run.finish()
+    actor, library = pretended(3, "wr", change=change)
+    _, capture, _ = capture_pretended(ecapture, actor, library, rung)
     (conn,) = capture.of(actor.pid)
     assert [chunk.length for chunk in conn.send.chunks] == [50] * 3
     assert [target["placement"] for target in capture.targets] == ["public"]

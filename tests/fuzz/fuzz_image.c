@@ -2,9 +2,11 @@
 #include "fuzz.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "target/diagnose.h"
 #include "target/image.h"
 
 /* Code at an address that is in the file, and a pointer there. */
@@ -18,7 +20,6 @@ static void check_code(struct ecap_image *img, uint64_t address, size_t size)
 	if (n < 0 || n > (ssize_t)sizeof(bytes) || ecap_image_offset_of(img, address, &off) < 0 ||
 	    off + (uint64_t)n > size)
 		abort();
-	(void)ecap_image_address_of(img, off, &address);
 	if (ecap_image_find_import(img, address, &import) == 0 && !import.name)
 		abort();
 }
@@ -28,10 +29,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
 	ecap_autoclose int fd = memfd_create("image", MFD_CLOEXEC);
 	struct ecap_function f = { 0 };
+	char why[256];
+	int r;
 
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		abort();
-	if (ecap_image_open(fd, &img) < 0) {
+	r = ecap_image_open(fd, &img);
+	if (ecap_diagnose(fd, r, why, sizeof(why)) && strlen(why) > sizeof(why) - 2)
+		abort(); /* a message that was cut */
+	if (r < 0) {
 		if (img)
 			abort();
 		return 0;

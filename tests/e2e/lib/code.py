@@ -28,6 +28,29 @@ def code_at(pid, library, offset, count=1):
     raise AssertionError(f"{library} is not mapped by {pid}")
 
 
+def code_mapping(pid, library):
+    """Where the executable mapping of a file begins and ends, and its offset in the file."""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps:
+        rows = [line.split() for line in maps if line.rstrip().endswith(str(library))]
+    [(addresses, start)] = [(row[0], row[2]) for row in rows if "x" in row[1]]
+    return (*(int(part, 16) for part in addresses.split("-")), int(start, 16))
+
+
+def hooked_inside(pid, library):
+    """What the file has where the process has breakpoints, but no exported function begins."""
+    out = subprocess.run(
+        ["nm", "--dynamic", "--defined-only", library], check=True, capture_output=True, text=True
+    ).stdout
+    exported = {int(line.split()[0], 16) for line in out.splitlines()}
+    first, last, start = code_mapping(pid, library)
+    with open(library, "rb") as file:
+        file.seek(start)
+        there = file.read(last - first)
+    here = code_at(pid, library, start, len(there))
+    changed = [i for i, (a, b) in enumerate(zip(there, here)) if a != b]
+    return [there[i : i + 8] for i in changed if start + i not in exported]
+
+
 def is_hooked(pid, function="SSL_write"):
     """Whether the process has a breakpoint where the file has the beginning of the function."""
     library = library_of(pid)
