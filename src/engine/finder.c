@@ -143,7 +143,7 @@ static void put_required(struct ecap_buf *out)
 
 		ecap_buf_printf(out, "%s%s:", i ? "; " : "", probe->name);
 		for (size_t j = 0; j < probe->n_hooks; j++) {
-			if (probe->hooks[j].required)
+			if (probe->hooks[j].required && probe->hooks[j].by == ECAP_BY_SYMBOL)
 				ecap_buf_printf(out, " %s", probe->hooks[j].symbol);
 		}
 	}

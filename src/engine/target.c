@@ -9,6 +9,7 @@
 #include "engine/registry.h"
 #include "target/image.h"
 #include "target/placement.h"
+#include "target/twins.h"
 
 void ecap_target_free(struct ecap_target *t)
 {
@@ -31,7 +32,32 @@ static bool has_place(const struct ecap_target *t, uint64_t file_off)
 	return false;
 }
 
-static int resolve_places(struct ecap_target *t, struct ecap_image *img, uint32_t first_row)
+/* Find the probe's tables of functions in the file open at @fd, called @path, if it has any. */
+static int find_twins(const struct ecap_probe_desc *probe, int fd, const char *path,
+		      const struct ecap_image *img, struct ecap_twins_found *ret)
+{
+	int r = probe->twins ? ecap_twins_find_isolated(fd, img, probe->twins, ret) : 0;
+
+	if (r == -ENOENT)
+		ecap_warn("%s is not hooked: it is a library of probe %s, but its functions, which "
+			  "have no symbols, were not found",
+			  path, probe->name);
+	return r;
+}
+
+static int find_function(struct ecap_image *img, const struct ecap_hook *hook,
+			 const struct ecap_twins_found *twins, struct ecap_function *ret)
+{
+	const uint64_t *table = hook->by == ECAP_BY_FIRST_TWIN ? twins->first : twins->second;
+
+	if (hook->by == ECAP_BY_SYMBOL)
+		return ecap_image_find_function(img, hook->symbol, ret);
+	*ret = (struct ecap_function){ .address = table[hook->slot] };
+	return ecap_image_offset_of(img, ret->address, &ret->file_off);
+}
+
+static int resolve_places(struct ecap_target *t, struct ecap_image *img, uint32_t first_row,
+			  const struct ecap_twins_found *twins)
 {
 	const struct ecap_probe_desc *probe = t->probe;
 	struct ecap_function f;
@@ -44,7 +70,7 @@ static int resolve_places(struct ecap_target *t, struct ecap_image *img, uint32_
 	for (size_t i = 0; i < probe->n_hooks; i++) {
 		if (probe->hooks[i].at == ECAP_AT_INNER)
 			continue; /* it has no name */
-		r = ecap_image_find_function(img, probe->hooks[i].symbol, &f);
+		r = find_function(img, &probe->hooks[i], twins, &f);
 		if (r == -ENOENT && !probe->hooks[i].required)
 			continue;
 		if (r < 0)
@@ -192,6 +218,7 @@ int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice pla
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	struct ecap_twins_found twins = { 0 };
 	uint32_t first_row = 0;
 	int r;
 
@@ -210,7 +237,9 @@ int ecap_target_resolve(int fd, const char *path, enum ecap_placement_choice pla
 	}
 	if (!t->probe)
 		return -ENOENT;
-	r = resolve_places(t, img, first_row);
+	r = find_twins(t->probe, fd, path, img, &twins);
+	if (r == 0)
+		r = resolve_places(t, img, first_row, &twins);
 	if (r < 0)
 		return r;
 	t->path = strdup(path);
