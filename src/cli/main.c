@@ -154,7 +154,7 @@ static void put_man_tail(struct ecap_buf *out)
 			   "Wrong usage.\n"
 			   ".El\n"
 			   ".Sh EXAMPLES\n"
-			   "Everything that programs say through OpenSSL, as text:\n"
+			   "Everything that programs say inside TLS, as text:\n"
 			   ".Dl ecapture tls\n"
 			   ".Pp\n"
 			   "One process, as JSON Lines, which\n"

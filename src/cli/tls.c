@@ -206,8 +206,8 @@ static const struct ecap_opt opts[] = {
 		.type = ECAP_OPT_STRING,
 		.arg = "PATH",
 		.help = "Hook this library, or this program that contains one, and nothing else. "
-			"Without it every OpenSSL that the dynamic linker's cache or a running "
-			"process shows is hooked.",
+			"Without it every TLS library that is known, and that the dynamic linker's "
+			"cache or a running process shows, is hooked.",
 		AT(library),
 	},
 	{
