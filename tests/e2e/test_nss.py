@@ -6,17 +6,19 @@ exactly the bytes that PR_Write() and its like were given come out, in order, pe
 direction, and nothing of what the same functions did where no TLS is.
 """
 
-import ctypes.util
 import hashlib
+import platform
 import shutil
 import socket
 import ssl
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import aptroot
 from lib import https_peer, nss, process, wait, web
 from lib.capture import assert_same
 from lib.control import assert_would_fail
@@ -24,6 +26,7 @@ from lib.control import assert_would_fail
 FNS = {"send": {"ssl_SecureSend"}, "recv": {"ssl_SecureRecv"}}
 PLAIN = b"plain bytes"  # tests/peers/nss_peer.c
 SIZE = 300_000
+CURL_LIBRARY = "libcurl-nss.so.4"
 CURL = Path(__file__).parent / "lib" / "curl_nss.py"
 
 
@@ -138,6 +141,55 @@ def test_no_tables_no_hook(ecapture, library):
     run.err.wait_for(lambda line: "have no symbols, were not found" in line, 10, "the reason")
 
 
+# ------------------------------------------------------------------------- other builds
+
+
+@dataclass(frozen=True)
+class Build:
+    """The NSS of another release, or Firefox's own copy, and the peer's name for its version."""
+
+    suite: str
+    version: str
+    packages: tuple = ("libnss3", "libnspr4", "libsqlite3-0")
+    folder: str = "x86_64-linux-gnu"
+    loader: bool = False  # it needs a newer C library
+
+    def command(self, library, *args):
+        """Run something with a copy of its libssl3.so, which is @library."""
+        packages = [*self.packages, *(["libc6", "zlib1g"] if self.loader else [])]
+        folder = self._unpacked(packages) / "usr" / "lib" / self.folder
+        shutil.copy(folder / "libssl3.so", library)
+        paths = f"{library.parent}:{folder}"
+        if self.loader:
+            return [folder / "ld-linux-x86-64.so.2", "--library-path", paths, *args]
+        return ["/usr/bin/env", f"LD_LIBRARY_PATH={paths}", *args]
+
+    def _unpacked(self, packages):
+        try:
+            return aptroot.unpack(self.suite, packages, "amd64")
+        except aptroot.Unavailable as why:
+            return nss.unavailable(str(why))
+
+
+BUILDS = [
+    Build("bullseye", "3.61"),
+    Build("trixie", "3.110", loader=True),
+    Build("sid", "3.", loader=True),
+    Build("bookworm", "3.", packages=("firefox-esr",), folder="firefox-esr"),
+]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the builds are x86_64 ones")
+@pytest.mark.parametrize("build", BUILDS, ids=["bullseye", "trixie", "sid", "firefox"])
+def test_other_builds(ecapture, player, nss_peer_binary, database, library, build):
+    """Our peer with other builds of the libraries, one of them with packed relocations."""
+    actor = player(*build.command(library, nss_peer_binary, database, "every"))
+    run = ecapture("--libssl", library)
+    report = actor.play()
+    assert report["library"].startswith(f"NSS {build.version}")
+    check(run.finish(), report)
+
+
 # ------------------------------------------------------------------------- programs of others
 
 
@@ -209,12 +261,12 @@ def test_selfserv(ecapture, database, library):
 
 def test_curl_library(ecapture, player, server, library):
     """libcurl on NSS, which does not block: writes that take a part, reads that find nothing."""
-    found = ctypes.util.find_library("curl-nss")
-    if not found:
+    known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True).stdout
+    if CURL_LIBRARY not in known:
         pytest.skip("no libcurl on NSS here (Debian 12 has libcurl3-nss)")
     port = server.go().ready[2]
     url = f"https://{web.ADDRESS}:{port}/file"
-    client = player(*nss.tool(library, sys.executable, CURL, found, url))
+    client = player(*nss.tool(library, sys.executable, CURL, CURL_LIBRARY, url))
     run = ecapture("--libssl", library)
     told = client.play()
     assert told["body"] == hashlib.sha256(web.body_of(SIZE)).hexdigest()
