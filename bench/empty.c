@@ -44,7 +44,7 @@ static int resolve_inside(const char *path, unsigned long *ret_offsets, size_t *
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	ecap_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const struct ecap_selection all = { .kind = ECAP_PROBE_TLS };
-	int r = fd < 0 ? -errno : ecap_target_resolve(fd, path, &all, &t);
+	int r = fd < 0 ? -errno : ecap_target_resolve(fd, path, &all, &budget, &t);
 
 	if (r < 0 || !t)
 		return r;

@@ -50,12 +50,12 @@ struct ecap_row {
 	__u8 handle;	/* argument that is the TLS handle */
 	__u8 buf;	/* argument that is the plaintext buffer */
 	__u8 len_from;	/* enum ecap_len_from */
-	__u8 len_arg;	/* which argument, where len_from says so */
+	__u8 len_arg;	/* argument that is kept for the return: len_from or peek_bits want it */
 	__u8 flags;	/* ECAP_ROW_* */
 	__u8 n_callers; /* of an inner function */
 	__u8 pad;
 	__u32 own; /* its number; for an inner function, that of its group in the probe's table */
-	__u32 pad2;
+	__u32 peek_bits; /* the call is a peek if argument len_arg has one of them: its flags */
 	struct ecap_caller callers[ECAP_MAX_CALLERS];
 };
 

@@ -404,6 +404,7 @@ static __always_inline void return_without_entry(struct pt_regs *ctx, struct eca
 	} else if (!thread && set->threads_full) {
 		reason = ECAP_LOSS_THREADS_FULL;
 	}
+	/* whether flags that were not seen made it a peek is not known: then it counts, too */
 	if (len && !(row->flags & ECAP_ROW_PEEK))
 		ecap_emit_loss(set, task, row_no, row->dir, reason, len);
 }
@@ -556,6 +557,12 @@ static __always_inline int is_shown_elsewhere(struct ecap_check *check, struct e
 	return call->kind == ECAP_CALL_CHECKED && check && is_served(check, call, len);
 }
 
+/* By its function, or by the flags that it was given. */
+static __always_inline __u8 is_peek(const struct ecap_row *row, const struct ecap_call *call)
+{
+	return row->flags & ECAP_ROW_PEEK || call->aux & row->peek_bits;
+}
+
 /* Everything of a return but the chunks. 1: @e is ready to be sent. */
 static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 {
@@ -590,7 +597,7 @@ static __always_inline int call_finish(struct pt_regs *ctx, struct ecap_emit *e)
 		return 0;
 	if (!len && !call.covered)
 		return 0;
-	return emission_begin(e, thread, &call, len, row->flags & ECAP_ROW_PEEK);
+	return emission_begin(e, thread, &call, len, is_peek(row, &call));
 }
 
 SEC("uretprobe")

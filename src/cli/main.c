@@ -86,7 +86,7 @@ static const struct ecap_command *const commands[] = {
 
 /* Subcommands of the tool that this one replaces, as far as they have not come yet. */
 static const char *const later[] = {
-	"gotls", "tlsgo", "gnutls", "gnu", "nspr", "nss", "zsh", "mysqld", "postgres",
+	"gotls", "tlsgo", "zsh", "mysqld", "postgres",
 };
 
 static const struct ecap_command *find_command(const char *name)
@@ -227,7 +227,7 @@ static void put_man_tail(struct ecap_buf *out)
 			   "Wrong usage.\n"
 			   ".El\n"
 			   ".Sh EXAMPLES\n"
-			   "Everything that programs say through OpenSSL, as text:\n"
+			   "Everything that programs say inside TLS, as text:\n"
 			   ".Dl ecapture tls\n"
 			   ".Pp\n"
 			   "One process, as JSON Lines, which\n"

@@ -144,7 +144,7 @@ static enum ecap_look add_file(struct ecap_finder *f, int fd, const char *path,
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	char why[128];
-	int r = ecap_target_resolve(fd, path, &f->opts.selection, &t);
+	int r = ecap_target_resolve(fd, path, &f->opts.selection, &f->budget, &t);
 
 	if (r < 0) {
 		if (r != -ENOENT && r != -ENOEXEC)
@@ -365,7 +365,7 @@ static void put_required(const struct ecap_selection *sel, struct ecap_buf *out)
 		ecap_buf_printf(out, "%s%s:", separator, probe->name);
 		separator = "; ";
 		for (size_t j = 0; j < probe->n_hooks; j++) {
-			if (probe->hooks[j].required)
+			if (probe->hooks[j].required && probe->hooks[j].by == ECAP_BY_SYMBOL)
 				ecap_buf_printf(out, " %s", probe->hooks[j].symbol);
 		}
 	}
@@ -407,7 +407,7 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path)
 	if (fd < 0)
 		return ecap_err_r(errno, "--%s %s", ecap_selection_option(&f->opts.selection),
 				  path);
-	r = ecap_target_resolve(fd, path, &f->opts.selection, &f->targets[0]);
+	r = ecap_target_resolve(fd, path, &f->opts.selection, &f->budget, &f->targets[0]);
 	if (r < 0)
 		return explain_named(f, path, fd, r);
 	(void)ecap_take_fd(fd);

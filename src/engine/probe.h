@@ -7,6 +7,7 @@
 #include "abi/state.h"
 
 struct ecap_image;
+struct ecap_twins;
 
 /*
  * A probe is mostly data: how to recognise a library and which of its functions to hook. Only
@@ -36,9 +37,18 @@ enum ecap_hook_at {
  */
 #define ECAP_MAX_GROUPS 3 /* numbered from 1 */
 
+/* How a function is found. */
+enum ecap_hook_by {
+	ECAP_BY_SYMBOL,
+	ECAP_BY_FIRST_TWIN,  /* in the first table of the probe's twins, see target/twins.h */
+	ECAP_BY_SECOND_TWIN, /* in the second one */
+};
+
 /* One function to hook. */
 struct ecap_hook {
-	const char *symbol;
+	const char *symbol; /* its name: the symbol that is looked for, or what the source says */
+	enum ecap_hook_by by;
+	unsigned int slot;     /* in the table of functions */
 	struct ecap_row shape; /* where the call keeps its arguments */
 	enum ecap_hook_at at;
 	unsigned int group;   /* 0: none */
@@ -67,6 +77,8 @@ struct ecap_probe_desc {
 	bool (*recognise)(struct ecap_image *img);
 	const struct ecap_hook *hooks;
 	size_t n_hooks;
+	/* The tables of functions that hooks are found by; NULL: none are. */
+	const struct ecap_twins *twins;
 	/* Functions without arguments that those of the groups call, NULL at the end; or NULL. */
 	const char *const *no_args;
 };

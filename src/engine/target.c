@@ -12,6 +12,7 @@
 #include "engine/registry.h"
 #include "target/image.h"
 #include "target/placement.h"
+#include "target/twins.h"
 
 void ecap_target_free(struct ecap_target *t)
 {
@@ -65,7 +66,63 @@ static bool has_place(const struct ecap_target *t, uint64_t file_off)
 	return false;
 }
 
-static int resolve_places(struct ecap_target *t, struct ecap_image *img)
+/* One file may take half of what is there at first, so that the next one has its share. */
+#define FILE_MS (ECAP_BUDGET_MS / 2)
+
+/* How long a child may work on one file. false: nothing is left. */
+static bool get_patience(struct ecap_budget *budget, struct ecap_patience *ret)
+{
+	*ret = (struct ecap_patience){
+		.ms = budget->left_ms < FILE_MS ? budget->left_ms : FILE_MS,
+		.stop_fd = budget->stop_fd,
+	};
+	budget->n_refused += !budget->left_ms;
+	return budget->left_ms;
+}
+
+/* Take from the budget what work took that began at @start. */
+static void spend(struct ecap_budget *budget, uint64_t start)
+{
+	uint64_t ms = (ecap_clock_monotonic() - start) / 1000000;
+
+	budget->left_ms -= ms < budget->left_ms ? (unsigned int)ms : budget->left_ms;
+}
+
+/* Find the probe's tables of functions in the file open at @fd, called @path, if it has any. */
+static int find_twins(const struct ecap_target *t, int fd, const char *path,
+		      const struct ecap_image *img, struct ecap_budget *budget,
+		      struct ecap_twins_found *ret)
+{
+	uint64_t start = ecap_clock_monotonic();
+	struct ecap_patience patience;
+	int r;
+
+	if (!t->probe->twins)
+		return 0;
+	if (!get_patience(budget, &patience))
+		return -EDQUOT;
+	r = ecap_twins_find_isolated(fd, img, t->probe->twins, &patience, ret);
+	spend(budget, start);
+	if (r == -ENOENT)
+		ecap_warn("%s is not hooked: it is a library of probe %s, but its functions, which "
+			  "have no symbols, were not found",
+			  path, t->probe->name);
+	return r;
+}
+
+static int find_function(struct ecap_image *img, const struct ecap_hook *hook,
+			 const struct ecap_twins_found *twins, struct ecap_function *ret)
+{
+	const uint64_t *table = hook->by == ECAP_BY_FIRST_TWIN ? twins->first : twins->second;
+
+	if (hook->by == ECAP_BY_SYMBOL)
+		return ecap_image_find_function(img, hook->symbol, ret);
+	*ret = (struct ecap_function){ .address = table[hook->slot] };
+	return ecap_image_offset_of(img, ret->address, &ret->file_off);
+}
+
+static int resolve_places(struct ecap_target *t, struct ecap_image *img,
+			  const struct ecap_twins_found *twins)
 {
 	const struct ecap_probe_desc *probe = t->probe;
 	struct ecap_function f;
@@ -78,7 +135,7 @@ static int resolve_places(struct ecap_target *t, struct ecap_image *img)
 	for (size_t i = 0; i < probe->n_hooks; i++) {
 		if (probe->hooks[i].at == ECAP_AT_INNER)
 			continue; /* it has no name */
-		r = ecap_image_find_function(img, probe->hooks[i].symbol, &f);
+		r = find_function(img, &probe->hooks[i], twins, &f);
 		if (r == -ENOENT && !probe->hooks[i].required)
 			continue;
 		if (r < 0)
@@ -190,28 +247,19 @@ static void add_inner(struct ecap_target *t, const struct ecap_placement *found,
 		t->inners[t->n_inners++] = inner;
 }
 
-/* One file may take half of what is there at first, so that the next one has its share. */
-#define FILE_MS (ECAP_BUDGET_MS / 2)
-
-/* Analyse the code within the budget, and take from that what it took. */
+/* Analyse the code within the budget. */
 static int find_placements(int fd, const struct ecap_image *img,
 			   const struct ecap_placement_group *groups, size_t n,
 			   struct ecap_budget *budget, struct ecap_placement *ret)
 {
-	const struct ecap_patience patience = {
-		.ms = budget->left_ms < FILE_MS ? budget->left_ms : FILE_MS,
-		.stop_fd = budget->stop_fd,
-	};
-	uint64_t start = ecap_clock_monotonic(), ms;
+	uint64_t start = ecap_clock_monotonic();
+	struct ecap_patience patience;
 	int r;
 
-	if (!budget->left_ms) {
-		budget->n_refused++;
+	if (!get_patience(budget, &patience))
 		return -EDQUOT;
-	}
 	r = ecap_placement_find_isolated(fd, img, groups, n, &patience, ret);
-	ms = (ecap_clock_monotonic() - start) / 1000000;
-	budget->left_ms -= ms < budget->left_ms ? (unsigned int)ms : budget->left_ms;
+	spend(budget, start);
 	return r;
 }
 
@@ -285,10 +333,11 @@ void ecap_target_drop_needless(struct ecap_target *t, const bool is_emulated[ECA
 }
 
 int ecap_target_resolve(int fd, const char *path, const struct ecap_selection *selection,
-			struct ecap_target **ret)
+			struct ecap_budget *budget, struct ecap_target **ret)
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	struct ecap_twins_found twins = { 0 };
 	int r;
 
 	r = ecap_image_open(fd, &img);
@@ -307,7 +356,9 @@ int ecap_target_resolve(int fd, const char *path, const struct ecap_selection *s
 	}
 	if (!t->probe)
 		return -ENOENT;
-	r = resolve_places(t, img);
+	r = find_twins(t, fd, path, img, budget, &twins);
+	if (r == 0)
+		r = resolve_places(t, img, &twins);
 	if (r < 0)
 		return r;
 	t->path = strdup(path);

@@ -79,7 +79,7 @@ struct ecap_target {
 	int user_fd;			/* pidfd of a process that does, or -1 */
 };
 
-/* What the analysis of code may cost, of all files that are resolved with it. */
+/* What the analysis of code may cost, of all files together. */
 struct ecap_budget {
 	unsigned int left_ms;
 	int stop_fd;	  /* readable: give up at once; -1: there is no such thing */
@@ -91,11 +91,12 @@ struct ecap_budget {
 
 /*
  * See whether a selected probe knows the file open at @fd, called @path, and resolve its hooks.
- * On success @fd belongs to the target. -ENOENT: none knows it, or a required function is
- * missing; other errors as ecap_image_open().
+ * On success @fd belongs to the target. Functions without a symbol are looked for in a process of
+ * its own, which takes from @budget. -ENOENT: none knows it, or a required function is missing;
+ * -EDQUOT: nothing was left for that; other errors as ecap_image_open().
  */
 int ecap_target_resolve(int fd, const char *path, const struct ecap_selection *selection,
-			struct ecap_target **ret);
+			struct ecap_budget *budget, struct ecap_target **ret);
 /*
  * Analyse the code of @t for inner functions, some milliseconds in a process of its own, which it
  * takes from @budget. To find none, or to have none left of that, is no error: the public functions

@@ -346,11 +346,16 @@ static int import_of(const struct ecap_image *img, const Elf64_Rela *rela, struc
 	return 0;
 }
 
-static int search_relocations(const struct ecap_image *img, const Elf64_Shdr *table, uint64_t slot,
-			      struct ecap_import *ret)
+/*
+ * Hand each entry of the relocation table @table to @each, until one returns something other
+ * than 0; returns that.
+ */
+static int for_each_entry(const struct ecap_image *img, const Elf64_Shdr *table,
+			  int (*each)(const void *entry, void *arg), void *arg)
 {
-	ecap_autofree Elf64_Rela *part = calloc(RELOCATIONS_AT_ONCE, sizeof(*part));
-	uint64_t left = table->sh_size / sizeof(*part), off = table->sh_offset;
+	size_t size = table->sh_entsize;
+	ecap_autofree uint8_t *part = calloc(RELOCATIONS_AT_ONCE, size);
+	uint64_t left = table->sh_size / size, off = table->sh_offset;
 	int r;
 
 	if (!part)
@@ -362,28 +367,179 @@ static int search_relocations(const struct ecap_image *img, const Elf64_Shdr *ta
 	while (left) {
 		size_t n = left < RELOCATIONS_AT_ONCE ? left : RELOCATIONS_AT_ONCE;
 
-		r = read_at(img->fd, part, n * sizeof(*part), off);
+		r = read_at(img->fd, part, n * size, off);
 		if (r < 0)
 			return r;
 		for (size_t i = 0; i < n; i++) {
-			if (part[i].r_offset == slot)
-				return import_of(img, &part[i], ret);
+			r = each(part + i * size, arg);
+			if (r)
+				return r;
 		}
 		left -= n;
-		off += n * sizeof(*part);
+		off += n * size;
 	}
-	return -ENOENT;
+	return 0;
+}
+
+static bool is_table(const Elf64_Shdr *section, uint32_t type, size_t entry_size)
+{
+	return section->sh_type == type && section->sh_entsize == entry_size;
+}
+
+/* ------------------------------------------------------------------------------- one relocation */
+
+struct slot_search {
+	const struct ecap_image *img;
+	uint64_t slot;
+	bool found;
+	struct ecap_import *ret;
+};
+
+static int match_slot(const void *entry, void *arg)
+{
+	struct slot_search *search = arg;
+	Elf64_Rela rela;
+	int r;
+
+	memcpy(&rela, entry, sizeof(rela));
+	if (rela.r_offset != search->slot)
+		return 0;
+	r = import_of(search->img, &rela, search->ret);
+	search->found = r == 0;
+	return search->found ? 1 : r;
 }
 
 int ecap_image_find_import(struct ecap_image *img, uint64_t slot, struct ecap_import *ret)
 {
-	int r = -ENOENT;
+	struct slot_search search = { .img = img, .slot = slot, .ret = ret };
+	int r = 0;
 
-	for (size_t i = 0; i < img->n_sections && r == -ENOENT; i++) {
+	for (size_t i = 0; i < img->n_sections && (r == 0 || r == -ENOENT) && !search.found; i++) {
+		if (is_table(&img->sections[i], SHT_RELA, sizeof(Elf64_Rela)))
+			r = for_each_entry(img, &img->sections[i], match_slot, &search);
+	}
+	if (search.found)
+		return 0;
+	return r < 0 ? r : -ENOENT;
+}
+
+/* ------------------------------------------------------------------- all relative relocations */
+
+struct pointers {
+	const struct ecap_image *img;
+	struct ecap_pointer *all;
+	size_t n, n_room;
+	uint64_t next; /* RELR: where the next bitmap begins */
+};
+
+/* Read @n bytes of the file as they lie at @address once it is loaded. */
+static int read_data(const struct ecap_image *img, uint64_t address, void *buf, size_t n)
+{
+	for (size_t i = 0; i < img->n_phdrs; i++) {
+		const Elf64_Phdr *p = &img->phdrs[i];
+		uint64_t in = address - p->p_vaddr;
+
+		if (p->p_type != PT_LOAD || address < p->p_vaddr || in >= p->p_filesz ||
+		    p->p_filesz - in < n)
+			continue;
+		if (p->p_offset > img->file_size || in > img->file_size - p->p_offset)
+			return -EBADMSG;
+		return read_at(img->fd, buf, n, p->p_offset + in);
+	}
+	return -EBADMSG;
+}
+
+static int add_pointer(struct pointers *p, uint64_t slot, uint64_t value)
+{
+	size_t room = p->n_room ? p->n_room * 2 : RELOCATIONS_AT_ONCE;
+	struct ecap_pointer *grown;
+
+	if (p->n == ECAP_IMAGE_MAX_POINTERS)
+		return -EFBIG;
+	if (p->n == p->n_room) {
+		grown = reallocarray(p->all, room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		p->all = grown;
+		p->n_room = room;
+	}
+	p->all[p->n++] = (struct ecap_pointer){ .slot = slot, .value = value };
+	return 0;
+}
+
+static int add_rela(const void *entry, void *arg)
+{
+	struct pointers *p = arg;
+	Elf64_Rela rela;
+
+	memcpy(&rela, entry, sizeof(rela));
+	if (ELF64_R_TYPE(rela.r_info) != machines[p->img->arch].relative)
+		return 0;
+	return add_pointer(p, rela.r_offset, (uint64_t)rela.r_addend);
+}
+
+/* Packed relocations leave the value where the pointer is. */
+static int add_packed(struct pointers *p, uint64_t slot)
+{
+	uint64_t value = 0;
+	int r = read_data(p->img, slot, &value, sizeof(value));
+
+	return r < 0 ? r : add_pointer(p, slot, value);
+}
+
+/* An even entry is the address of a slot; an odd one has a bit for each of the 63 after that. */
+static int add_relr(const void *entry, void *arg)
+{
+	struct pointers *p = arg;
+	Elf64_Relr relr;
+	int r = 0;
+
+	memcpy(&relr, entry, sizeof(relr));
+	if (!(relr & 1)) {
+		p->next = relr + sizeof(uint64_t);
+		return add_packed(p, relr);
+	}
+	for (unsigned int i = 0; i < 63 && r == 0; i++) {
+		if (relr >> (i + 1) & 1)
+			r = add_packed(p, p->next + i * sizeof(uint64_t));
+	}
+	p->next += 63 * sizeof(uint64_t);
+	return r;
+}
+
+static int by_slot(const void *a, const void *b)
+{
+	uint64_t x = ((const struct ecap_pointer *)a)->slot;
+	uint64_t y = ((const struct ecap_pointer *)b)->slot;
+
+	return (x > y) - (x < y);
+}
+
+int ecap_image_pointers(const struct ecap_image *img, struct ecap_pointer **ret, size_t *ret_n)
+{
+	struct pointers p = { .img = img };
+	int r = 0;
+
+	for (size_t i = 0; i < img->n_sections && r == 0; i++) {
 		const Elf64_Shdr *table = &img->sections[i];
 
-		if (table->sh_type == SHT_RELA && table->sh_entsize == sizeof(Elf64_Rela))
-			r = search_relocations(img, table, slot, ret);
+		p.next = 0;
+		if (is_table(table, SHT_RELA, sizeof(Elf64_Rela)))
+			r = for_each_entry(img, table, add_rela, &p);
+		else if (is_table(table, SHT_RELR, sizeof(Elf64_Relr)))
+			r = for_each_entry(img, table, add_relr, &p);
 	}
-	return r;
+	if (r == 0 && p.n)
+		qsort(p.all, p.n, sizeof(*p.all), by_slot);
+	for (size_t i = 1; i < p.n && r == 0; i++) {
+		if (p.all[i].slot == p.all[i - 1].slot)
+			r = -EBADMSG;
+	}
+	if (r < 0) {
+		free(p.all);
+		return r;
+	}
+	*ret = p.all;
+	*ret_n = p.n;
+	return 0;
 }

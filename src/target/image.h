@@ -29,6 +29,15 @@ struct ecap_import {
 	uint64_t address; /* where the file itself defines it; 0: it does not */
 };
 
+/* A pointer in the file's data that the dynamic linker makes point into the file itself. */
+struct ecap_pointer {
+	uint64_t slot;	/* address of the pointer */
+	uint64_t value; /* address where it points, as the file has it */
+};
+
+/* Relative relocations that are looked at; Firefox's libxul, the largest seen, has half as many. */
+#define ECAP_IMAGE_MAX_POINTERS (1u << 20)
+
 /*
  * Read the headers and the dynamic symbols of the file open at @fd, which stays the caller's and
  * must outlive the image. -ENOEXEC: not a 64-bit ELF program or library of this machine;
@@ -68,3 +77,10 @@ ssize_t ecap_image_read_code(void *img_arg, uint64_t address, void *buf, size_t 
  * jumps through. -ENOENT: no relocation says; -EBADMSG: damaged; others from reading.
  */
 int ecap_image_find_import(struct ecap_image *img, uint64_t slot, struct ecap_import *ret);
+
+/*
+ * All relative relocations of the file, in either of the formats (RELA, and the packed RELR), in
+ * the order of their slots. *ret is the caller's to free, and NULL if there are none. -EBADMSG:
+ * damaged, or two of them are for one slot; -EFBIG: too many; others from reading.
+ */
+int ecap_image_pointers(const struct ecap_image *img, struct ecap_pointer **ret, size_t *ret_n);

@@ -81,6 +81,7 @@ static const struct field fields[] = {
 	F(ecap_row, len_from),
 	F(ecap_row, len_arg),
 	F(ecap_row, flags),
+	F(ecap_row, peek_bits),
 	F(ecap_proc, incarnation),
 	F(ecap_proc, n_threads),
 	F(ecap_proc, leader_gone),

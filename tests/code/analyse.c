@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prints what src/target/code.h and placement.h make of a file, as JSON.
+ * Prints what src/target/code.h, placement.h and twins.h make of a file, as JSON.
  *
  * usage: analyse FILE function SYMBOL
  *        analyse FILE first ADDRESS
+ *        analyse FILE twins PROBE
  *        analyse FILE place|apart SYMBOL:HANDLE,BUF,LEN,OUT... [-SYMBOL_WITHOUT_ARGUMENTS...]
  */
 #include <errno.h>
@@ -13,7 +14,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/registry.h"
 #include "target/placement.h"
+#include "target/twins.h"
 
 static const char *ext_text(uint8_t ext)
 {
@@ -222,17 +225,73 @@ static int print_place(int fd, bool apart, char **words, int n_words)
 	return r;
 }
 
+static const struct ecap_probe_desc *find_probe(const char *name)
+{
+	uint32_t row;
+
+	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
+		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
+
+		if (strcmp(probe->name, name) == 0)
+			return probe;
+	}
+	return NULL;
+}
+
+static void print_table(const char *name, const uint64_t *functions, uint8_t n)
+{
+	(void)printf("\"%s\": [", name);
+	for (uint8_t i = 0; i < n; i++)
+		(void)printf("%s%" PRIu64, i ? ", " : "", functions[i]);
+	(void)printf("]");
+}
+
+/* The tables, or how looking for them failed; and which function each hook is placed at. */
+static int print_twins(int fd, const char *name)
+{
+	const struct ecap_probe_desc *probe = find_probe(name);
+	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
+	struct ecap_twins_found found = { 0 };
+	const char *sep = "";
+	int r;
+
+	if (!probe || !probe->twins)
+		return -EINVAL;
+	r = ecap_image_open_any(fd, &img);
+	if (r < 0)
+		return r;
+	r = ecap_twins_find(img, probe->twins, &found);
+	(void)printf("{\"error\": %d, \"recognised\": %s, ", -r,
+		     probe->recognise(img) ? "true" : "false");
+	print_table("first", found.first, probe->twins->n_slots);
+	(void)printf(", ");
+	print_table("second", found.second, probe->twins->n_slots);
+	(void)printf(", \"hooks\": {");
+	for (size_t i = 0; i < probe->n_hooks; i++) {
+		const struct ecap_hook *h = &probe->hooks[i];
+
+		(void)printf("%s\"%s\": %" PRIu64, sep, h->symbol,
+			     h->by == ECAP_BY_FIRST_TWIN ? found.first[h->slot] :
+							   found.second[h->slot]);
+		sep = ", ";
+	}
+	(void)printf("}}\n");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	ecap_autoclose int fd = argc < 4 ? -1 : open(argv[1], O_RDONLY | O_CLOEXEC);
 	int r;
 
 	if (fd < 0) {
-		(void)fprintf(stderr, "usage: analyse FILE function|first|place|apart ...\n");
+		(void)fprintf(stderr, "usage: analyse FILE function|first|twins|place|apart ...\n");
 		return EXIT_FAILURE;
 	}
 	if (strcmp(argv[2], "place") == 0 || strcmp(argv[2], "apart") == 0)
 		r = print_place(fd, argv[2][0] == 'a', argv + 3, argc - 3);
+	else if (strcmp(argv[2], "twins") == 0)
+		r = print_twins(fd, argv[3]);
 	else
 		r = print_code(fd, argv[2], argv[3]);
 	if (r < 0)

@@ -42,10 +42,11 @@ class Build:
     arch: str
     package: str
     library: str
+    folder: str | None = None  # below usr/lib; where libraries are as a rule
 
     def path(self, unpacked):
-        folder = unpacked(self.suite, self.arch, self.package) / "usr" / "lib"
-        return folder / LIBRARY_FOLDERS[self.arch] / self.library
+        root = unpacked(self.suite, self.arch, self.package)
+        return root / "usr/lib" / (self.folder or LIBRARY_FOLDERS[self.arch]) / self.library
 
     def __str__(self):
         return f"{self.suite}-{self.arch}"
@@ -93,4 +94,16 @@ def machines_libssl():
     return Path(next(line.split()[2] for line in text.splitlines() if "libssl" in line))
 
 
+NSS = [
+    Build(suite, arch, "libnss3", "libssl3.so")
+    for suite, archs in (
+        ("bullseye", ["amd64"]),
+        ("bookworm", ["amd64", "arm64"]),
+        ("trixie", ["amd64", "arm64"]),
+        ("sid", ["amd64", "arm64"]),
+    )
+    for arch in archs
+]
+# Has a copy of its own, made by clang, with packed relocations.
+FIREFOX = Build("bookworm", "amd64", "firefox-esr", "libssl3.so", "firefox-esr")
 BORINGSSL = Build("trixie", "amd64", "android-libboringssl", "android/libssl.so.0")

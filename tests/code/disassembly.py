@@ -137,6 +137,18 @@ def functions(path, arch, names):
     return found
 
 
+def targets_in(path, address, size):
+    """Where the calls and jumps in @size bytes of code lead to."""
+    text = objdump(path, "-d", f"--start-address={address}", f"--stop-address={address + size}")
+    mnemonics = {*CALLS.values(), *JUMPS.values()}
+    found = [insn for line in text.splitlines() if (insn := LINE.match(line))]
+    return [
+        int(target[1], 16)
+        for insn in found
+        if insn[2] in mnemonics and (target := TARGET.search(insn[3]))
+    ]
+
+
 def first_instructions(path, address, n):
     """(address, kind) of the instructions at an address."""
     start = f"--start-address={address}"

@@ -24,6 +24,23 @@ static void check_code(struct ecap_image *img, uint64_t address, size_t size)
 		abort();
 }
 
+static void check_pointers(const struct ecap_image *img)
+{
+	struct ecap_pointer *all = NULL;
+	size_t n = 0;
+
+	if (ecap_image_pointers(img, &all, &n) < 0) {
+		if (all || n)
+			abort();
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		if (all[i].slot <= all[i - 1].slot)
+			abort();
+	}
+	free(all);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	ecap_cleanup(ecap_image_freep) struct ecap_image *img = NULL;
@@ -42,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		return 0;
 	}
+	check_pointers(img);
 	if (ecap_image_find_function(img, "here", &f) == 0) {
 		if (f.file_off >= size)
 			abort(); /* a hook beyond the file */
