@@ -58,9 +58,12 @@ static __always_inline int is_in_state(const struct ecap_check *check, __u32 sta
 	return check && *(const volatile __u32 *)&check->state == state;
 }
 
-static __always_inline __u8 call_kind(const struct ecap_check *check, __u32 row)
+static __always_inline __u8 call_kind(const struct ecap_check *check, const struct ecap_row *row,
+				      __u32 row_no)
 {
-	if (is_inner(row))
+	if (row->flags & ECAP_ROW_REPEATS)
+		return ECAP_CALL_REPEAT;
+	if (is_inner(row_no))
 		return ECAP_CALL_INNER;
 	return check ? ECAP_CALL_CHECKED : ECAP_CALL_PLAIN;
 }
@@ -261,7 +264,10 @@ static __always_inline void find_origin(struct pt_regs *ctx, const struct ecap_r
 		find_caller(ctx, row, from);
 }
 
-/* The row under which the bytes of @call, which begins, are shown. */
+/*
+ * The row under which the bytes of @call, which begins, are shown. A call that is made by one that
+ * only repeats is such a call, too.
+ */
 static __always_inline __u16 shown_row(struct pt_regs *ctx, struct ecap_thread *thread,
 				       struct ecap_call *call, const struct ecap_row *row)
 {
@@ -280,6 +286,8 @@ static __always_inline __u16 shown_row(struct pt_regs *ctx, struct ecap_thread *
 		if (from->is_inner && c->kind == ECAP_CALL_CHECKED ? is_known_by(from, c) :
 								     is_made_by(from, c)) {
 			call->is_jumped_to = c->sp == call->sp && c->shown_row == c->row;
+			if (c->kind == ECAP_CALL_REPEAT)
+				call->kind = ECAP_CALL_REPEAT;
 			return c->shown_row;
 		}
 	}
@@ -319,7 +327,7 @@ int call_entry(struct pt_regs *ctx)
 	slot->inner_len = 0;
 	slot->row = row->own;
 	slot->dir = row->dir;
-	slot->kind = call_kind(check, row_no);
+	slot->kind = call_kind(check, row, row_no);
 	slot->shown_row = shown_row(ctx, thread, slot, row);
 	slot->is_public = slot->shown_row != slot->row;
 	return 0;
@@ -388,7 +396,7 @@ static __always_inline void return_without_entry(struct pt_regs *ctx, struct eca
 	} else if (!thread && set->threads_full) {
 		reason = ECAP_LOSS_THREADS_FULL;
 	}
-	if (len && !(row->flags & ECAP_ROW_PEEK))
+	if (len && !(row->flags & (ECAP_ROW_PEEK | ECAP_ROW_REPEATS)))
 		ecap_emit_loss(set, task, row_no, row->dir, reason, len);
 }
 
@@ -528,11 +536,14 @@ static __always_inline int is_served(struct ecap_check *check, const struct ecap
 
 /*
  * Whether another hook shows what @call did. Where the inner function did not show what the public
- * ones do, these do; but what calls it from elsewhere has no other hook.
+ * ones do, these do; but what calls it from elsewhere has no other hook. What a call repeats was
+ * shown when the program said it.
  */
 static __always_inline int is_shown_elsewhere(struct ecap_check *check, struct ecap_thread *thread,
 					      const struct ecap_call *call, __u64 len)
 {
+	if (call->kind == ECAP_CALL_REPEAT)
+		return 1;
 	if (call->kind == ECAP_CALL_INNER) {
 		tell_public(thread, call, len);
 		return call->is_public && is_in_state(check, ECAP_CHECK_FAILED);
