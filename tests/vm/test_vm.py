@@ -27,7 +27,7 @@ cd /src
 ECAPTURE_BIN=/src/ecapture ECAPTURE_PEER=/src/tls_peer ECAPTURE_RUNGS={rungs} \\
 ECAPTURE_TIME_SCALE={scale} python3 -m pytest -p no:cacheprovider -v --color=no --durations=10 \\
 	--junitxml=/out/e2e.xml tests/e2e \\
-	-k "a01 or a02 or only_gnutls or early_data" 2>&1
+	-k "a01 or a02 or only_gnutls" 2>&1
 """
 
 
