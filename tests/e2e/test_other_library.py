@@ -5,6 +5,7 @@ What GnuTLS keeps while it is corked is shown when the program says it, not when
 """
 
 import platform
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +118,16 @@ def test_dry_run(ecapture, other_peer, library):
     capture = run.finish()
     assert_would_fail(check, capture, report)
     assert capture.n_events == 0
+
+
+def test_layer_over_gnutls_is_no_openssl(ecapture):
+    """libgnutls-openssl calls GnuTLS, where its bytes are seen: hooked, they would come twice."""
+    layers = list(Path("/usr/lib").glob("*/libgnutls-openssl.so.*"))
+    if not layers:
+        pytest.skip("libgnutls-openssl is not installed")
+    run = ecapture("--libssl", layers[0], wait=False)
+    assert run.wait_end() == 1
+    assert run.err.find(lambda line: "does not define all of" in line), run.err.tail()
 
 
 @pytest.fixture(scope="module")
