@@ -33,8 +33,9 @@ enum ecap_len_from {
 	ECAP_LEN_OUT_SIZE = 2, /* *(size_t *)argument len_arg, if the return value is 1 */
 };
 
-#define ECAP_ROW_PEEK  1u /* shows received bytes without consuming them */
-#define ECAP_ROW_OUTER 2u /* of a line: returns what another hooked function gave to it */
+#define ECAP_ROW_PEEK	 1u /* shows received bytes without consuming them */
+#define ECAP_ROW_OUTER	 2u /* of a line: returns what another hooked function gave to it */
+#define ECAP_ROW_REPEATS 4u /* what its code says on the handle the program has said before */
 
 /* One place from which an inner function is called: in the code of a public one. */
 struct ecap_caller {
@@ -107,6 +108,7 @@ struct ecap_proc {
 #define ECAP_CALL_PLAIN	  0
 #define ECAP_CALL_CHECKED 1 /* of a public function that an inner one serves */
 #define ECAP_CALL_INNER	  2
+#define ECAP_CALL_REPEAT  3 /* of a row that repeats, or made by such a call: says nothing new */
 
 struct ecap_call {
 	__u64 sp; /* user stack pointer at entry: with row it names the call; 0: slot is free */

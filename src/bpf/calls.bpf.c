@@ -60,15 +60,19 @@ static __always_inline struct ecap_check *check_of(__u64 cookie)
 	return is_in_state(check, ECAP_CHECK_IDLE) ? NULL : check;
 }
 
-/* An inner function whose check is idle: not all of its hooks are in place. */
+/* An inner function whose check is idle, not all of its hooks being in place: the public one shows
+ * what it does. */
 static __always_inline int is_too_early(__u32 row, const struct ecap_check *check)
 {
 	return is_inner(row) && !check;
 }
 
-static __always_inline __u8 call_kind(const struct ecap_check *check, __u32 row)
+static __always_inline __u8 call_kind(const struct ecap_check *check, const struct ecap_row *row,
+				      __u32 row_no)
 {
-	if (is_inner(row))
+	if (row->flags & ECAP_ROW_REPEATS || is_too_early(row_no, check))
+		return ECAP_CALL_REPEAT;
+	if (is_inner(row_no))
 		return ECAP_CALL_INNER;
 	return check ? ECAP_CALL_CHECKED : ECAP_CALL_PLAIN;
 }
@@ -277,7 +281,10 @@ static __always_inline void find_origin(struct pt_regs *ctx, const struct ecap_r
 		find_caller(ctx, row, from);
 }
 
-/* The row under which the bytes of @call, which begins, are shown. */
+/*
+ * The row under which the bytes of @call, which begins, are shown. A call that is made by one that
+ * only repeats is such a call, too.
+ */
 static __always_inline __u16 shown_row(struct pt_regs *ctx, struct ecap_thread *thread,
 				       struct ecap_call *call, const struct ecap_row *row)
 {
@@ -296,6 +303,8 @@ static __always_inline __u16 shown_row(struct pt_regs *ctx, struct ecap_thread *
 		if (from->is_inner && c->kind == ECAP_CALL_CHECKED ? is_known_by(from, c) :
 								     is_made_by(from, c)) {
 			call->is_jumped_to = c->sp == call->sp && c->shown_row == c->row;
+			if (c->kind == ECAP_CALL_REPEAT)
+				call->kind = ECAP_CALL_REPEAT;
 			return c->shown_row;
 		}
 	}
@@ -317,7 +326,7 @@ int call_entry(struct pt_regs *ctx)
 	if (!set || !ecap_task_wanted(set, &task))
 		return 0;
 	row = bpf_map_lookup_elem(&ecap_rows, &row_no);
-	if (!row || is_too_early(row_no, check))
+	if (!row)
 		return 0;
 	thread = thread_get(set, &task);
 	if (!thread) {
@@ -335,7 +344,7 @@ int call_entry(struct pt_regs *ctx)
 	slot->inner_len = 0;
 	slot->row = row->own;
 	slot->dir = row->dir;
-	slot->kind = call_kind(check, row_no);
+	slot->kind = call_kind(check, row, row_no);
 	slot->shown_row = shown_row(ctx, thread, slot, row);
 	slot->is_public = slot->shown_row != slot->row;
 	return 0;
@@ -405,7 +414,7 @@ static __always_inline void return_without_entry(struct pt_regs *ctx, struct eca
 		reason = ECAP_LOSS_THREADS_FULL;
 	}
 	/* whether flags that were not seen made it a peek is not known: then it counts, too */
-	if (len && !(row->flags & ECAP_ROW_PEEK))
+	if (len && !(row->flags & (ECAP_ROW_PEEK | ECAP_ROW_REPEATS)))
 		ecap_emit_loss(set, task, row_no, row->dir, reason, len);
 }
 
@@ -545,11 +554,14 @@ static __always_inline int is_served(struct ecap_check *check, const struct ecap
 
 /*
  * Whether another hook shows what @call did. Where the inner function did not show what the public
- * ones do, these do; but what calls it from elsewhere has no other hook.
+ * ones do, these do; but what calls it from elsewhere has no other hook. What a call repeats was
+ * shown when the program said it.
  */
 static __always_inline int is_shown_elsewhere(struct ecap_check *check, struct ecap_thread *thread,
 					      const struct ecap_call *call, __u64 len)
 {
+	if (call->kind == ECAP_CALL_REPEAT)
+		return 1;
 	if (call->kind == ECAP_CALL_INNER) {
 		tell_public(thread, call, len);
 		return call->is_public && is_in_state(check, ECAP_CHECK_FAILED);

@@ -18,17 +18,17 @@ struct step {
 };
 
 /*
- * In this order: a return hook that comes first sees returns without entries, which are counted
- * if capturing is on; an entry hook that came first would leave calls behind that look as if they
- * never returned.
+ * In this order: a return hook that came first would see returns without entries, which look like
+ * losses; an entry hook that comes first leaves calls behind that look as if they never returned,
+ * which harms nobody.
  */
 static const struct step steps[] = {
-	{ .at = ECAP_AT_CALL, .prog = ECAP_PROG_CALL_RETURN, .at_return = true },
-	{ .at = ECAP_AT_LINE, .prog = ECAP_PROG_LINE_RETURN, .at_return = true },
 	{ .at = ECAP_AT_REF, .prog = ECAP_PROG_HANDLE_REF },
 	{ .at = ECAP_AT_FREE, .prog = ECAP_PROG_HANDLE_FREE },
 	{ .at = ECAP_AT_CLEAR, .prog = ECAP_PROG_HANDLE_CLEAR },
 	{ .at = ECAP_AT_CALL, .prog = ECAP_PROG_CALL_ENTRY },
+	{ .at = ECAP_AT_CALL, .prog = ECAP_PROG_CALL_RETURN, .at_return = true },
+	{ .at = ECAP_AT_LINE, .prog = ECAP_PROG_LINE_RETURN, .at_return = true },
 };
 
 /* Each place has at most an entry and a return link. */

@@ -34,6 +34,13 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.skip(reason="needs root: loads BPF programs"))
 
 
+def unavailable(why):
+    """What a test needs is not here: in CI that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(why, pytrace=False)
+    pytest.skip(why)
+
+
 def program(variable, default):
     path = Path(os.environ.get(variable, ROOT / default)).resolve()
     assert path.is_file(), f"{path} is not there: build it or set {variable}"
@@ -106,6 +113,20 @@ def player():
 def peer(player, peer_binary):
     """Start our TLS peer with a scenario."""
     return lambda *args: player(peer_binary, *args)
+
+
+@pytest.fixture
+def other_peer(player, peer_binary, certificate):
+    """Start the peer for another TLS library (tests/peers/other.h), by default this machine's."""
+
+    def start(name, *args, wrap=lambda command: command):
+        binary = peer_binary.parent / f"{name}_peer"
+        if not binary.exists():
+            unavailable(f"{binary} was not built: its library is not installed")
+        cert, key = certificate
+        return player(*wrap([binary, *args, "--cert", cert, "--key", key]))
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,8 @@ E2E = """
 cd /src
 ECAPTURE_BIN=/src/ecapture ECAPTURE_PEER=/src/tls_peer ECAPTURE_RUNGS={rungs} \\
 ECAPTURE_TIME_SCALE={scale} python3 -m pytest -p no:cacheprovider -v --color=no --durations=10 \\
-	--junitxml=/out/e2e.xml tests/e2e -k "a01 or a02 or test_bash" 2>&1
+	--junitxml=/out/e2e.xml tests/e2e \\
+	-k "a01 or a02 or only_gnutls or test_bash" 2>&1
 """
 
 
@@ -49,6 +50,7 @@ def guest_without_btf(boot, kernel, canary_files):
         **canary_files,
         "/src/ecapture": built("ECAPTURE_STATIC", "build-static/ecapture"),
         "/src/tls_peer": built("ECAPTURE_PEER", "build/tests/peers/tls_peer"),
+        "/src/gnutls_peer": built("ECAPTURE_GNUTLS_PEER", "build/tests/peers/gnutls_peer"),
         "/src/tests/e2e": ROOT / "tests" / "e2e",
         "/src/scripts/aptroot.py": ROOT / "scripts" / "aptroot.py",
     }

@@ -124,9 +124,20 @@ static const struct ecap_hook hooks[] = {
 /* Called where an argument is refused, with the refused one still in its register. */
 static const char *const no_args[] = { "ERR_new", NULL };
 
+/*
+ * libgnutls-openssl has these names, too, for calls of GnuTLS, which is hooked itself. It has BIOs,
+ * as programs have that contain all of OpenSSL, but no function that only shakes hands.
+ */
+static bool is_layer_over_gnutls(struct ecap_image *img)
+{
+	return ecap_image_defines(img, "BIO_get_fd") &&
+	       !ecap_image_defines(img, "SSL_do_handshake");
+}
+
 static bool recognise(struct ecap_image *img)
 {
-	return ecap_image_defines(img, "SSL_read") && ecap_image_defines(img, "SSL_write");
+	return ecap_image_defines(img, "SSL_read") && ecap_image_defines(img, "SSL_write") &&
+	       !is_layer_over_gnutls(img);
 }
 
 const struct ecap_probe_desc ecap_probe_openssl = {
