@@ -31,6 +31,9 @@
  */
 #define CATCH_UP_NS UINT64_C(200000000)
 
+/* Looking into every process is not for each file that finds no room. */
+#define FULL_NS UINT64_C(1000000000)
+
 struct ecap_attacher {
 	struct ecap_attacher_opts opts;
 	int stop_fd; /* readable once it is time to end: for waits that know no condition */
@@ -47,7 +50,8 @@ struct ecap_attacher {
 	struct ecap_target *going; /* the reaper has them, a list by next_going */
 	struct ecap_watch *watch;  /* NULL: what is there at the start is all */
 	uint64_t due_ns;	   /* when to catch up; 0: never */
-	bool has_refused;	   /* more targets than there is room for */
+	bool has_refused;	   /* more targets than there is room for, and said so */
+	uint64_t full_ns;	   /* when room was made for others, 0: never */
 	struct ecap_buf summary;
 
 	pthread_mutex_t lock;	    /* for what follows */
@@ -127,6 +131,15 @@ static void tell_target(struct ecap_attacher *a, const struct ecap_target *t)
 	notify(a->opts.event_fd);
 }
 
+static bool has_id(const uint32_t *ids, size_t n, uint32_t id)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
 /* The process had @t mapped before it was hooked: what it may have said is not known. */
 static void tell_late(struct ecap_attacher *a, const struct ecap_target *t,
 		      const struct ecap_arrival *arrival)
@@ -141,6 +154,11 @@ static void tell_late(struct ecap_attacher *a, const struct ecap_target *t,
 	notice->pid = (uint32_t)arrival->pid;
 	notice->has_facts = ecap_process_facts_read(arrival->pid, &notice->facts) == 0 &&
 			    ecap_mapping_exists(arrival->pid, &arrival->map);
+	if (notice->has_facts && a->opts.n_uids &&
+	    !has_id(a->opts.uids, a->opts.n_uids, notice->facts.uid)) {
+		ecap_notice_free(notice);
+		return;
+	}
 	ecap_notices_put(&a->notices, notice);
 	notify(a->opts.event_fd);
 }
@@ -231,15 +249,6 @@ static int find_all(struct ecap_attacher *a)
 
 /* ---------------------------------------------------------------------------- what comes later */
 
-static bool is_meant(const struct ecap_attacher *a, pid_t pid)
-{
-	for (size_t i = 0; i < a->opts.n_pids; i++) {
-		if (a->opts.pids[i] == (uint32_t)pid)
-			return true;
-	}
-	return !a->opts.n_pids;
-}
-
 /* Nobody uses @t any more, or not as it was. */
 static void let_go(struct ecap_attacher *a, struct ecap_target *t)
 {
@@ -279,6 +288,44 @@ static void wait_for_old_links(struct ecap_attacher *a, const struct ecap_target
 	}
 }
 
+/*
+ * See who uses what nobody can find by its name any more, or (@all) what nobody is known to use.
+ * What nobody uses goes.
+ */
+static void check_users(struct ecap_attacher *a, bool all)
+{
+	struct ecap_target *const *targets;
+	size_t n = ecap_finder_get_targets(a->finder, &targets);
+
+	for (size_t i = 0; i < n; i++)
+		targets[i]->needs_user =
+			targets[i]->user_fd < 0 && (all || !ecap_target_is_reachable(targets[i]));
+	if (ecap_users_find(targets, n) < 0)
+		return;
+	while (n--) { /* backwards: the last one fills the place of one that goes */
+		struct ecap_target *t = targets[n];
+
+		if (!t->needs_user)
+			continue;
+		if (t->user_fd >= 0)
+			(void)watch_fd(a, t->user_fd, t);
+		else
+			let_go(a, t);
+	}
+}
+
+/* What stays only because it could be found again goes. false: it has just been tried. */
+static bool make_room(struct ecap_attacher *a)
+{
+	uint64_t now = ecap_clock_monotonic();
+
+	if (a->full_ns && now - a->full_ns < FULL_NS)
+		return false;
+	a->full_ns = now;
+	check_users(a, true);
+	return true;
+}
+
 static void hook_arrival(struct ecap_attacher *a, struct ecap_target *t,
 			 const struct ecap_arrival *arrival)
 {
@@ -305,9 +352,11 @@ static void on_arrival(const struct ecap_arrival *arrival, void *arg)
 	struct ecap_target *t;
 	enum ecap_look look;
 
-	if (!is_meant(a, arrival->pid))
+	if (a->opts.n_pids && !has_id(a->opts.pids, a->opts.n_pids, (uint32_t)arrival->pid))
 		return;
 	look = ecap_finder_look(a->finder, arrival, &t);
+	if (look == ECAP_LOOK_FULL && make_room(a))
+		look = ecap_finder_look(a->finder, arrival, &t);
 	if (look == ECAP_LOOK_KNOWN && ecap_target_is_changed(t)) {
 		ecap_warn("%s was written to: hooked anew", t->path);
 		let_go(a, t);
@@ -325,6 +374,7 @@ static void on_arrival(const struct ecap_arrival *arrival, void *arg)
 		a->n_missed++;
 		break;
 	case ECAP_LOOK_FULL:
+		a->n_missed++;
 		if (!a->has_refused)
 			ecap_warn("no more than %u files are hooked at a time: %s and others are "
 				  "not",
@@ -349,33 +399,6 @@ static void on_user_end(struct ecap_attacher *a, struct ecap_target *t)
 	a->due_ns = ecap_clock_monotonic() + CATCH_UP_NS;
 }
 
-/* See who uses what nobody can find by its name any more; what nobody uses goes. */
-static void check_users(struct ecap_attacher *a)
-{
-	struct ecap_target *const *targets;
-	size_t n = ecap_finder_get_targets(a->finder, &targets);
-	int r;
-
-	a->due_ns = 0;
-	for (size_t i = 0; i < n; i++)
-		targets[i]->needs_user =
-			targets[i]->user_fd < 0 && !ecap_target_is_reachable(targets[i]);
-	r = ecap_users_find(targets, n);
-	if (r < 0)
-		return;
-	while (n--) {
-		struct ecap_target *t =
-			targets[n]; /* the last one fills the place of one that goes */
-
-		if (!t->needs_user)
-			continue;
-		if (t->user_fd >= 0)
-			(void)watch_fd(a, t->user_fd, t);
-		else
-			let_go(a, t);
-	}
-}
-
 /* Look inside one file that was hooked in haste. Returns whether there may be more of them. */
 static bool deepen_one(struct ecap_attacher *a)
 {
@@ -396,7 +419,8 @@ static bool deepen_one(struct ecap_attacher *a)
 /* What can wait until those who came are hooked. */
 static void catch_up(struct ecap_attacher *a)
 {
-	check_users(a);
+	a->due_ns = 0;
+	check_users(a, false);
 	if (deepen_one(a))
 		a->due_ns = ecap_clock_monotonic();
 }

@@ -30,6 +30,8 @@ struct ecap_attacher_opts {
 	const char *library;  /* hook this file only; NULL: search, and watch for more */
 	const uint32_t *pids; /* what these processes run; borrowed */
 	size_t n_pids;	      /* 0: what all do */
+	const uint32_t *uids; /* of whom losses are told; borrowed */
+	size_t n_uids;	      /* 0: of all */
 	enum ecap_placement_choice placement;
 	bool can_watch; /* processes can be told by their numbers */
 	bool dry_run;	/* find and check, but hook nothing */
@@ -73,5 +75,5 @@ const char *ecap_attacher_get_summary(struct ecap_attacher *a);
 /* Take the notices since the last call, oldest first; free each with ecap_notice_free(). */
 struct ecap_notice *ecap_attacher_take_notices(struct ecap_attacher *a);
 
-/* Files that processes mapped, but that were gone before anybody could look at them. */
+/* Files that processes mapped, but that were gone before anybody could look, or had no room. */
 uint64_t ecap_attacher_n_missed(const struct ecap_attacher *a);

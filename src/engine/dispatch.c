@@ -516,6 +516,8 @@ void ecap_dispatch_late(struct ecap_dispatch *d, const struct ecap_notice *notic
 		.pid = notice->pid,
 		.has_ppid = facts,
 		.ppid = facts ? facts->ppid : 0,
+		.has_uid = facts,
+		.uid = facts ? facts->uid : 0,
 		.comm = facts ? facts->comm : NULL,
 		.exe = facts && facts->exe[0] ? facts->exe : NULL,
 		.container = facts && facts->container[0] ? facts->container : NULL,

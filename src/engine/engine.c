@@ -518,6 +518,8 @@ static int start_attacher(struct engine *e)
 		.pids = e->opts->pids,
 		/* another namespace's /proc names others by these numbers: search all */
 		.n_pids = ecap_process_proc_is_ours() ? e->opts->n_pids : 0,
+		.uids = e->opts->uids,
+		.n_uids = e->opts->n_uids,
 		.placement = e->opts->placement,
 		.can_watch = ecap_process_proc_is_ours(),
 		.dry_run = e->opts->dry_run,

@@ -36,8 +36,8 @@ static bool log_losses(const struct ecap_out_stats *stats)
 			  "too",
 			  stats->missed_records);
 	if (stats->missed_files)
-		ecap_warn("%" PRIu64 " file%s that processes ran were gone before they could be "
-			  "looked at",
+		ecap_warn("%" PRIu64 " file%s that processes ran could not be looked at: gone "
+			  "already, or no room",
 			  stats->missed_files, plural(stats->missed_files));
 	if (stats->invalid_records)
 		ecap_warn("%" PRIu64 " record%s from the kernel made no sense and were left out",

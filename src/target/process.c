@@ -76,6 +76,13 @@ bool ecap_container_id_parse(const char *cgroup, char ret[ECAP_CONTAINER_ID_LEN 
 	}
 }
 
+static int parse_status(const char *status, struct ecap_process_facts *ret)
+{
+	const char *p = strstr(status, "\nUid:");
+
+	return p && sscanf(p, "\nUid: %" SCNu32, &ret->uid) == 1 ? 0 : -EBADMSG;
+}
+
 int ecap_process_facts_read(pid_t pid, struct ecap_process_facts *ret)
 {
 	struct ecap_process_facts facts = { 0 };
@@ -87,6 +94,12 @@ int ecap_process_facts_read(pid_t pid, struct ecap_process_facts *ret)
 	if (n < 0)
 		return n == -ENOENT ? -ESRCH : (int)n;
 	r = parse_stat(text, &facts);
+	if (r < 0)
+		return r;
+	n = read_small(pid, "status", text, sizeof(text));
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	r = parse_status(text, &facts);
 	if (r < 0)
 		return r;
 

@@ -14,6 +14,7 @@
 
 struct ecap_process_facts {
 	uint32_t ppid;
+	uint32_t uid;				   /* the real one */
 	char comm[ECAP_PROCESS_COMM_LEN];	   /* of its first thread; ends with a NUL */
 	char exe[PATH_MAX];			   /* empty: could not be read */
 	char container[ECAP_CONTAINER_ID_LEN + 1]; /* empty: in none */
