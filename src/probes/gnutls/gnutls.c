@@ -20,27 +20,13 @@
 	}
 
 static const struct ecap_hook hooks[] = {
-	{
-		CALL("gnutls_record_send", ECAP_SEND),
-		.required = true,
-	},
-	{
-		CALL("gnutls_record_recv", ECAP_RECV),
-		.required = true,
-	},
-	{
-		/* 3.6.3; gnutls_record_send jumps to it there */
-		CALL("gnutls_record_send2", ECAP_SEND),
-	},
-	{
-		CALL("gnutls_record_send_range", ECAP_SEND),
-	},
-	{
-		CALL("gnutls_record_recv_seq", ECAP_RECV),
-	},
-	{
-		CALL("gnutls_record_recv_early_data", ECAP_RECV),
-	},
+	{ CALL("gnutls_record_send", ECAP_SEND), .required = true },
+	{ CALL("gnutls_record_recv", ECAP_RECV), .required = true },
+	/* 3.6.3; gnutls_record_send jumps to it there */
+	{ CALL("gnutls_record_send2", ECAP_SEND) },
+	{ CALL("gnutls_record_send_range", ECAP_SEND) },
+	{ CALL("gnutls_record_recv_seq", ECAP_RECV) },
+	{ CALL("gnutls_record_recv_early_data", ECAP_RECV) },
 	{
 		/*
 		 * The bytes stay inside the library, in a packet of its own layout. No buffer, so
