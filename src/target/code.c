@@ -291,6 +291,7 @@ static void note_call(struct analysis *a, const struct node *node)
 	struct ecap_code_call *call;
 
 	a->fn->may_store |= s->stored & (uint8_t)~CODE_TAINT_FRAME;
+	a->fn->may_touch |= s->touched;
 	if (insn->flow != CODE_CALL && insn->flow != CODE_JUMP)
 		return;
 	if (insn->flow == CODE_JUMP && insn->target && !leaves(a, node, s))

@@ -123,6 +123,8 @@ struct ecap_code_function {
 	uint8_t gap; /* enum ecap_code_gap */
 	/* Incoming arguments that may be kept in memory outside of the frame. */
 	uint8_t may_store;
+	/* Incoming arguments that may be used as addresses of memory, to read or to write it. */
+	uint8_t may_touch;
 	uint16_t n_insns;
 	uint16_t n_calls;
 	uint8_t n_first;

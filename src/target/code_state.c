@@ -146,6 +146,7 @@ bool ecap_code_state_join(struct code_state *to, const struct code_state *from)
 	/* what only the other one has a slot for is in the frame, but nobody knows where */
 	to->in_frame |= frame_taint(from) & (uint8_t)~frame_taint(to);
 	to->stored |= from->stored;
+	to->touched |= from->touched;
 	return memcmp(&old, to, sizeof(old)) != 0;
 }
 
@@ -166,15 +167,31 @@ static enum where where(const struct code_state *s, const struct code_op *op, in
 	return (base.taint | index.taint) & CODE_TAINT_FRAME ? AT_FRAME : ELSEWHERE;
 }
 
+/* An address that is made of nothing that came in: of a variable of the file, as a rule. */
+static bool is_constant(const struct code_state *s, const struct code_op *op)
+{
+	return !(get_reg(s, op->base).taint | get_reg(s, op->index).taint);
+}
+
+/* Memory is accessed, not at a known place of the frame: which arguments may have led there? */
+static void note_touch(struct code_state *s, const struct code_op *op)
+{
+	uint8_t taint = get_reg(s, op->base).taint | get_reg(s, op->index).taint;
+
+	s->touched |= taint & (uint8_t)~CODE_TAINT_FRAME;
+}
+
 static void do_load(struct code_state *s, const struct code_op *op)
 {
 	struct code_value v;
 	int64_t off;
 	enum where at = where(s, op, &off);
 
+	if (at != AT_SLOT)
+		note_touch(s, op);
 	if (at == AT_SLOT)
 		v = get_slot(s, (int32_t)off, op->width, op->sign);
-	else if (at == AT_FRAME || (s->stored & CODE_TAINT_FRAME))
+	else if (at == AT_FRAME || (!is_constant(s, op) && (s->stored & CODE_TAINT_FRAME)))
 		v = unknown(frame_taint(s) | s->stored);
 	else
 		v = unknown(s->stored);
@@ -192,6 +209,8 @@ static void do_store(struct code_state *s, const struct code_op *op)
 		put_slot(s, (int32_t)off, op->width, v);
 		return;
 	}
+	if (at != AT_SLOT)
+		note_touch(s, op);
 	if (at != ELSEWHERE || (s->stored & CODE_TAINT_FRAME)) {
 		drop_all_slots(s);
 		s->in_frame |= v.taint;

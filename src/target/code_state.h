@@ -41,7 +41,7 @@ struct code_state {
 	uint8_t n_slots;
 	uint8_t in_frame; /* taint of the frame's bytes that no slot stands for */
 	uint8_t stored;	  /* taint of memory elsewhere; CODE_TAINT_FRAME: others reach our frame */
-	uint8_t unused;
+	uint8_t touched;  /* arguments behind which memory may have been read or written */
 };
 
 _Static_assert(sizeof(struct code_state) == CODE_N_REGS * sizeof(struct code_value) +

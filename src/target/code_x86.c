@@ -274,6 +274,19 @@ static bool decode_arithmetic(const cs_insn *in, struct code_insn *insn)
 	return code_add_address(insn, dst, dst, sub ? -by->imm : by->imm);
 }
 
+/* Only flags are written, but memory may be read. */
+static bool decode_compare(const cs_insn *in, struct code_insn *insn)
+{
+	const cs_x86 *x86 = &in->detail->x86;
+
+	for (uint8_t i = 0; i < x86->op_count; i++) {
+		if (x86->operands[i].type == X86_OP_MEM &&
+		    !add_load(insn, CODE_REG_TEMP, &x86->operands[i], false))
+			return false;
+	}
+	return true;
+}
+
 static bool decode_push(const cs_insn *in, struct code_insn *insn)
 {
 	const cs_x86_op *from = &in->detail->x86.operands[0];
@@ -336,6 +349,7 @@ static bool decode_plain(const cs_insn *in, struct code_insn *insn)
 		return true;
 	case X86_INS_CMP:
 	case X86_INS_TEST:
+		return decode_compare(in, insn);
 	case X86_INS_PAUSE:
 		return true;
 	case X86_INS_MOV:

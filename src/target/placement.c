@@ -310,6 +310,8 @@ static int check_function(struct search *s, size_t i)
 		return give_up(s, "%s: %s", name_of(s, i), ecap_code_gap_text(f->gap));
 	if (f->may_store & ECAP_CODE_ARG_BIT(s->group->functions[i].args.buf))
 		return give_up(s, "%s may keep the buffer", name_of(s, i));
+	if (f->may_touch & ECAP_CODE_ARG_BIT(s->group->functions[i].args.buf))
+		return give_up(s, "%s may look into the buffer itself", name_of(s, i));
 	s->n_calls = 0;
 	for (uint16_t n = 0; n < f->n_calls; n++) {
 		r = check_call(s, i, &f->calls[n]);

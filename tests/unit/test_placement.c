@@ -194,6 +194,45 @@ static const struct placement_case cases[] = {
 		.reason = "plain may keep the buffer",
 	},
 	{
+		.what = "the buffer is copied without the callee",
+		/* sub rsp,24; mov rcx,rsp; test edx,edx; js 1f; call callee; add rsp,24; ret; 1: */
+		/* mov al,[rsi]; mov [rdi],al; add rsp,24; ret */
+		.plain = "4883ec184889e185d2780ae8b00000004883c418c38a0688074883c418c3",
+		/* sub rsp,8; call callee; add rsp,8; ret */
+		.full = "4883ec08e8770000004883c408c3",
+		.kind = ECAP_PLACEMENT_UNPROVEN,
+		.reason = "plain may look into the buffer itself",
+	},
+	{
+		.what = "the buffer is changed after the callee",
+		/* push rbx; mov rbx,rsi; sub rsp,16; mov rcx,rsp; call callee; mov byte [rbx],0; */
+		/* add rsp,16; pop rbx; ret */
+		.plain = "534889f34883ec104889e1e8b0000000c603004883c4105bc3",
+		/* sub rsp,8; call callee; add rsp,8; ret */
+		.full = "4883ec08e8770000004883c408c3",
+		.kind = ECAP_PLACEMENT_UNPROVEN,
+		.reason = "plain may look into the buffer itself",
+	},
+	{
+		.what = "what is in the buffer decides",
+		/* sub rsp,24; mov rcx,rsp; cmp byte [rsi],0; je 1f; call callee; 1: */
+		/* add rsp,24; ret */
+		.plain = "4883ec184889e1803e007405e8af0000004883c418c3",
+		/* sub rsp,8; call callee; add rsp,8; ret */
+		.full = "4883ec08e8770000004883c408c3",
+		.kind = ECAP_PLACEMENT_UNPROVEN,
+		.reason = "plain may look into the buffer itself",
+	},
+	{
+		.what = "a variable of the file is looked at after the callee",
+		/* sub rsp,24; mov rcx,rsp; call callee; mov rax,[rip]; mov rax,[rax]; */
+		/* add rsp,24; ret */
+		.plain = "4883ec184889e1e8b4000000488b0500000000488b004883c418c3",
+		/* sub rsp,8; call callee; add rsp,8; ret */
+		.full = "4883ec08e8770000004883c408c3",
+		.kind = ECAP_PLACEMENT_CALLEE,
+	},
+	{
 		.what = "not understood",
 		/* sub rsp,24; mov rcx,rsp; call callee; .byte 0x06; add rsp,24; ret */
 		.plain = "4883ec184889e1e8b4000000064883c418c3",
