@@ -99,9 +99,9 @@ struct ecap_code_call {
 	struct ecap_code_arg args[ECAP_CODE_N_ARGS];
 	/*
 	 * Incoming arguments (ECAP_CODE_ARG_BIT) that the callee may get on some path: in any
-	 * argument register, in any form, or behind a pointer into the frame. A register that was
-	 * left alone counts, although a callee without arguments never looks at it. Arguments on
-	 * the stack are not looked at.
+	 * argument register, on the stack, in any form, or behind a pointer into the frame. A
+	 * register that was left alone counts, although a callee without arguments never looks at
+	 * it, and so does what the function keeps on the stack for itself.
 	 */
 	uint8_t may_get;
 };

@@ -252,12 +252,29 @@ static void do_op(struct code_state *s, const struct code_op *op)
 	}
 }
 
+/*
+ * What lies where further arguments would be. How many there are nobody knows, nor where the
+ * function's own words begin: what it only keeps there counts, too.
+ */
+static uint8_t on_stack(const struct code_state *s, const struct code_arch *arch)
+{
+	struct code_value sp = s->regs[arch->sp];
+	uint8_t taint = s->in_frame;
+
+	for (uint8_t i = 0; i < s->n_slots; i++) {
+		if (sp.kind != CODE_VALUE_FRAME || s->slots[i].off >= sp.off)
+			taint |= s->slots[i].value.taint;
+	}
+	return taint;
+}
+
 uint8_t ecap_code_state_passed(const struct code_state *s, const struct code_arch *arch)
 {
 	uint8_t taint = 0;
 
 	for (uint8_t i = 0; i < arch->n_args; i++)
 		taint |= s->regs[arch->args[i]].taint;
+	taint |= on_stack(s, arch);
 	if ((taint | s->stored) & CODE_TAINT_FRAME)
 		taint |= frame_taint(s);
 	return taint;

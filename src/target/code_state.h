@@ -59,8 +59,8 @@ void ecap_code_state_step(struct code_state *s, const struct code_arch *arch,
 void ecap_code_state_call(struct code_state *s, const struct code_arch *arch);
 
 /*
- * Taint of all that a callee may get now: in argument registers, and behind pointers into the frame
- * that it has or may find.
+ * Taint of all that a callee may get now: in argument registers, on the stack, and behind pointers
+ * into the frame that it has or may find.
  */
 uint8_t ecap_code_state_passed(const struct code_state *s, const struct code_arch *arch);
 

@@ -194,6 +194,16 @@ static const struct placement_case cases[] = {
 		.reason = "plain may keep the buffer",
 	},
 	{
+		.what = "the buffer as a seventh argument",
+		/* sub rsp,24; mov rcx,rsp; test edx,edx; js 1f; call callee; add rsp,24; ret; 1: */
+		/* push rsi; xor esi,esi; xor ecx,ecx; call other; add rsp,32; ret */
+		.plain = "4883ec184889e185d2780ae8b00000004883c418c35631f631c9e8e10000004883c420c3",
+		/* sub rsp,8; call callee; add rsp,8; ret */
+		.full = "4883ec08e8770000004883c408c3",
+		.kind = ECAP_PLACEMENT_UNPROVEN,
+		.reason = "plain may pass the buffer to another function, at 0x101a",
+	},
+	{
 		.what = "the buffer is copied without the callee",
 		/* sub rsp,24; mov rcx,rsp; test edx,edx; js 1f; call callee; add rsp,24; ret; 1: */
 		/* mov al,[rsi]; mov [rdi],al; add rsp,24; ret */
