@@ -164,6 +164,21 @@ def refusals(run):
     return [line for line in run.err.lines if "did not show what the public ones did" in line]
 
 
+def test_call_that_fails_after_the_inner_one(ecapture, pretended, rung):
+    """What the program was told did not go out is not shown, but for the call that refutes it."""
+    actor, library = pretended(40, "w", "-failing")
+    run, capture, returned = capture_pretended(ecapture, actor, library, rung)
+    said = messages(40, 1)
+    letters = [said[i : i + 1] for i in range(0, 4000, 100)]
+    assert returned == [100 if letter >= b"m" else -1 for letter in letters] + [4]
+    inside = rung != "perf"
+    (conn,) = capture.of(actor.pid)
+    shown = sum(chunk.length for chunk in conn.send.chunks)
+    # The program would say again what failed, so the next call that does not is taken for that.
+    assert shown == 100 * returned.count(100) + (4 if inside else 0)
+    assert len(refusals(run)) == inside
+
+
 def messages(count, each):
     """What the writes of pretended.c say: each round writes its own letter."""
     rounds = (bytes([ord("a") + i % 26]) + bytes(99) for i in range(count, 0, -1))

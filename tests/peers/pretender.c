@@ -7,6 +7,8 @@
  * SILENCE  divides what the plain write admits to. With 2 it keeps silent about half of it: code
  *          analysis does not see that, the first calls have to.
  * STEPPED  the inner functions begin with an instruction that no kernel emulates.
+ * FAILS    the plain write says that it failed though the inner one did its work, if the message
+ *          begins with a letter before m: code analysis does not see that either.
  * JUMPS    SSL_write_ex does nothing but jump to SSL_write_ex2, as in OpenSSL 3.3 and newer.
  */
 #include <stddef.h>
@@ -73,6 +75,10 @@ int SSL_write(struct ssl_st *s, const void *buf, int num)
 
 	if (inner_write(s, buf, (size_t)num, &done) <= 0)
 		return -1;
+#ifdef FAILS
+	if (s->said[0] < 'm')
+		return -1;
+#endif
 	return (int)(done / SILENCE);
 }
 
