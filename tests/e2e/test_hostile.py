@@ -65,7 +65,7 @@ def test_all_together_have_a_limit(ecapture, mapped):
     run = ecapture("-d", "-p", actor.pid, "--placement", "auto")
     warned = [line for line in run.err.lines if "took all the time for it" in line]
     assert len(warned) == 1, run.err.tail()
-    n_refused = int(re.search(r"(\d+) TLS libraries are hooked", warned[0])[1])
+    n_refused = int(re.search(r"(\d+) files are hooked", warned[0])[1])
     slow = [line for line in run.err.lines if "its code was not analysed" in line]
     assert 0 < n_refused < len(slow) == N_FILES, run.err.tail()
     capture = run.finish()
