@@ -26,7 +26,11 @@
 /* Files that were looked at while we capture; beyond that many, all are looked at once more. */
 #define MAX_LOOKED_AT 65536
 
-#define LATER_MS 100
+/*
+ * What the analysis of each file that comes while we capture may take, of the time of those that
+ * come behind it: twice as long as that of a program of 100 MB.
+ */
+#define LATER_MS 250
 
 /* What the kernel says of a mapped file. */
 struct arrival_key {
@@ -135,16 +139,22 @@ static struct ecap_target *find_alias(struct ecap_finder *f, const struct ecap_t
 	return NULL;
 }
 
+/* Of a file that comes later: nobody can use up what is there for others. */
+static struct ecap_budget later_budget(const struct ecap_finder *f)
+{
+	return (struct ecap_budget){ .left_ms = LATER_MS, .stop_fd = f->opts.stop_fd };
+}
+
 /*
  * See whether the file open at @fd is a target, new or under another name. On ECAP_LOOK_NEW @fd is
  * the target's.
  */
-static enum ecap_look add_file(struct ecap_finder *f, int fd, const char *path,
-			       struct ecap_target **ret)
+static enum ecap_look add_file(struct ecap_finder *f, struct ecap_budget *budget, int fd,
+			       const char *path, struct ecap_target **ret)
 {
 	ecap_cleanup(ecap_target_freep) struct ecap_target *t = NULL;
 	char why[128];
-	int r = ecap_target_resolve(fd, path, &f->opts.selection, &f->budget, &t);
+	int r = ecap_target_resolve(fd, path, &f->opts.selection, budget, &t);
 
 	if (r < 0) {
 		if (r != -ENOENT && r != -ENOEXEC)
@@ -166,19 +176,18 @@ static enum ecap_look add_file(struct ecap_finder *f, int fd, const char *path,
 	return ECAP_LOOK_KNOWN;
 }
 
-static void analyse(struct ecap_finder *f, struct ecap_target *t)
+static void analyse(const struct ecap_finder *f, struct ecap_target *t, struct ecap_budget *budget)
 {
 	t->is_analysed = true;
 	if (f->opts.placement == ECAP_PLACE_AUTO)
-		ecap_target_analyse(t, &f->budget);
+		ecap_target_analyse(t, budget);
 }
 
-/* Each file that comes later brings some time with it: as long as one that means well takes. */
-void ecap_finder_analyse(struct ecap_finder *f, struct ecap_target *t)
+void ecap_finder_analyse(const struct ecap_finder *f, struct ecap_target *t)
 {
-	if (f->budget.left_ms < ECAP_BUDGET_MS)
-		f->budget.left_ms += LATER_MS;
-	analyse(f, t);
+	struct ecap_budget budget = later_budget(f);
+
+	analyse(f, t, &budget);
 }
 
 static bool found_file(int fd, const char *path, void *arg)
@@ -186,9 +195,9 @@ static bool found_file(int fd, const char *path, void *arg)
 	struct ecap_finder *f = arg;
 	struct ecap_target *t;
 
-	switch (add_file(f, fd, path, &t)) {
+	switch (add_file(f, &f->budget, fd, path, &t)) {
 	case ECAP_LOOK_NEW:
-		analyse(f, t);
+		analyse(f, t, &f->budget);
 		return true;
 	case ECAP_LOOK_FULL:
 		f->n_refused++;
@@ -299,13 +308,14 @@ static enum ecap_look look_at_file(struct ecap_finder *f, const struct ecap_arri
 				   struct ecap_target **ret)
 {
 	ecap_autoclose int fd = ecap_mapping_open(arrival->pid, &arrival->map);
+	struct ecap_budget budget = later_budget(f);
 	enum ecap_look look;
 
 	if (fd < 0)
 		return ECAP_LOOK_GONE;
 	if (find_target(f, fd, ret))
 		return ECAP_LOOK_KNOWN;
-	look = add_file(f, fd, arrival->map.path, ret);
+	look = add_file(f, &budget, fd, arrival->map.path, ret);
 	if (look == ECAP_LOOK_NEW)
 		(void)ecap_take_fd(fd);
 	return look;
@@ -412,6 +422,6 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path)
 		return explain_named(f, path, fd, r);
 	(void)ecap_take_fd(fd);
 	f->n_targets = 1;
-	analyse(f, f->targets[0]);
+	analyse(f, f->targets[0], &f->budget);
 	return 1;
 }

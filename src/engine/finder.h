@@ -59,5 +59,8 @@ enum ecap_look {
  */
 enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival *arrival,
 				struct ecap_target **ret);
-/* Look inside a target that was not analysed when it was found, if that is wanted. */
-void ecap_finder_analyse(struct ecap_finder *f, struct ecap_target *t);
+/*
+ * Look inside a target that was not analysed when it was found, if that is wanted. Takes a quarter
+ * of a second at most.
+ */
+void ecap_finder_analyse(const struct ecap_finder *f, struct ecap_target *t);

@@ -88,6 +88,15 @@ static void spend(struct ecap_budget *budget, uint64_t start)
 	budget->left_ms -= ms < budget->left_ms ? (unsigned int)ms : budget->left_ms;
 }
 
+static const char *explain(int r, char *buf, size_t size)
+{
+	if (r == -EDQUOT)
+		return "other files took all the time for that";
+	if (r == -ECHILD)
+		return "that took too much time or memory, or a system call that is not allowed";
+	return ecap_strerror(r, buf, size);
+}
+
 /* Find the probe's tables of functions in the file open at @fd, called @path, if it has any. */
 static int find_twins(const struct ecap_target *t, int fd, const char *path,
 		      const struct ecap_image *img, struct ecap_budget *budget,
@@ -95,18 +104,23 @@ static int find_twins(const struct ecap_target *t, int fd, const char *path,
 {
 	uint64_t start = ecap_clock_monotonic();
 	struct ecap_patience patience;
+	char why[128];
 	int r;
 
 	if (!t->probe->twins)
 		return 0;
-	if (!get_patience(budget, &patience))
-		return -EDQUOT;
-	r = ecap_twins_find_isolated(fd, img, t->probe->twins, &patience, ret);
+	r = get_patience(budget, &patience) ?
+		    ecap_twins_find_isolated(fd, img, t->probe->twins, &patience, ret) :
+		    -EDQUOT;
 	spend(budget, start);
 	if (r == -ENOENT)
 		ecap_warn("%s is not hooked: it is a library of probe %s, but its functions, which "
 			  "have no symbols, were not found",
 			  path, t->probe->name);
+	else if (r < 0 && r != -ECANCELED)
+		ecap_warn("%s is not hooked: it is a library of probe %s, but its functions, which "
+			  "have no symbols, could not be looked for: %s",
+			  path, t->probe->name, explain(r, why, sizeof(why)));
 	return r;
 }
 
@@ -261,15 +275,6 @@ static int find_placements(int fd, const struct ecap_image *img,
 	r = ecap_placement_find_isolated(fd, img, groups, n, &patience, ret);
 	spend(budget, start);
 	return r;
-}
-
-static const char *explain(int r, char *buf, size_t size)
-{
-	if (r == -EDQUOT)
-		return "other files took all the time for that";
-	if (r == -ECHILD)
-		return "that took too much time or memory, or a system call that is not allowed";
-	return ecap_strerror(r, buf, size);
 }
 
 static void find_inners(struct ecap_target *t, const struct ecap_image *img,

@@ -79,14 +79,14 @@ struct ecap_target {
 	int user_fd;			/* pidfd of a process that does, or -1 */
 };
 
-/* What the analysis of code may cost, of all files together. */
+/* What the analysis of code may cost, of one file or of several together. */
 struct ecap_budget {
 	unsigned int left_ms;
 	int stop_fd;	  /* readable: give up at once; -1: there is no such thing */
 	size_t n_refused; /* files that came when nothing was left */
 };
 
-/* Analysis takes milliseconds; a hostile file may make it take seconds. */
+/* For the search. Analysis takes milliseconds; a hostile file may make it take seconds. */
 #define ECAP_BUDGET_MS 5000
 
 /*

@@ -6,13 +6,16 @@ import shutil
 import signal
 import struct
 import sys
+from pathlib import Path
 
 import pytest
 
-from lib import kernel, wait
+from conftest import unavailable
+from lib import kernel, process, wait
 
 N_FILES = 5
 TABLE_BYTES = 24 * (10 << 20)  # of relocations, each of 24; larger ones are not looked at
+NSS = [Path(f"/usr/lib/{machine}-linux-gnu/libssl3.so") for machine in ("x86_64", "aarch64")]
 STOP_S = 1.5  # one such file takes two seconds
 
 # Maps files to be executed, as the dynamic linker does.
@@ -71,6 +74,43 @@ def test_all_together_have_a_limit(ecapture, mapped):
     capture = run.finish()
     placements = {target["path"]: target["placement"] for target in capture.targets}
     assert {placements[str(path)] for path in paths} == {"public"}
+
+
+@pytest.fixture
+def maps(player, stranger, public_dir):
+    """Start a process of that user which maps files to be executed."""
+
+    def start(*paths):
+        for path in paths:
+            path.chmod(0o755)
+        command = [process.PYTHON, "-c", MAPS_FILES, *paths]
+        return player(*process.as_user(stranger.uid, command))
+
+    return start
+
+
+def test_later_files_do_not_use_up_time(ecapture, stranger, maps, peer_binary, public_dir):
+    """Others wait for each of them, but not long, and a library without symbols has its own."""
+    nss = next((path for path in NSS if path.exists()), None)
+    if not nss:
+        unavailable("NSS is not installed")
+    run = ecapture("-d", "-u", stranger.uid, "--placement", "auto")
+    paths = [public_dir / f"libhostile{i}.so" for i in range(N_FILES)]
+    for path in paths:
+        shutil.copy(peer_binary.parent / "libhostile.so", path)
+        give_relocations(path)
+    maps(*paths)
+    slow = [
+        run.err.wait_for(
+            lambda line, path=path: f"{path}: its code was not analysed" in line, 30, f"{path}"
+        )
+        for path in paths
+    ]
+    assert all("timed out" in line for line in slow), "none had two seconds of the processor"
+    copy = shutil.copy(nss, public_dir / nss.name)
+    maps(copy)
+    run.err.wait_for(lambda line: f"also capturing {copy} (nss)" in line, 30, "NSS")
+    run.finish()
 
 
 def test_stop_during_the_search(ecapture, mapped, kernel_ids):
