@@ -287,6 +287,16 @@ static bool decode_compare(const cs_insn *in, struct code_insn *insn)
 	return true;
 }
 
+/* bts and its kin: with the bit's number in a register it may lie far from the operand. */
+static bool decode_bit(const cs_insn *in, struct code_insn *insn)
+{
+	const cs_x86_op *to = &in->detail->x86.operands[0], *bit = &in->detail->x86.operands[1];
+
+	if (to->type == X86_OP_MEM && bit->type == X86_OP_REG)
+		return false;
+	return decode_other(in, insn);
+}
+
 static bool decode_push(const cs_insn *in, struct code_insn *insn)
 {
 	const cs_x86_op *from = &in->detail->x86.operands[0];
@@ -365,6 +375,10 @@ static bool decode_plain(const cs_insn *in, struct code_insn *insn)
 	case X86_INS_SUB:
 	case X86_INS_XOR:
 		return decode_arithmetic(in, insn);
+	case X86_INS_BTC:
+	case X86_INS_BTR:
+	case X86_INS_BTS:
+		return decode_bit(in, insn);
 	case X86_INS_PUSH:
 		return decode_push(in, insn);
 	case X86_INS_POP:
@@ -412,12 +426,17 @@ static bool is_refused(unsigned int id)
 	case X86_INS_MASKMOVQ:
 	case X86_INS_MASKMOVDQU:
 	case X86_INS_VMASKMOVDQU:
+	case X86_INS_FNSAVE:
 	case X86_INS_FXSAVE:
 	case X86_INS_FXSAVE64:
 	case X86_INS_XSAVE:
 	case X86_INS_XSAVE64:
 	case X86_INS_XSAVEOPT:
 	case X86_INS_XSAVEOPT64:
+	case X86_INS_XSAVEC:
+	case X86_INS_XSAVEC64:
+	case X86_INS_XSAVES:
+	case X86_INS_XSAVES64:
 		return true;
 	default:
 		return false;

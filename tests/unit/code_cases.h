@@ -373,6 +373,30 @@ static const struct code_case x86_cases[] = {
 		"jump +8000 ...4.6 gets 123456",
 	},
 	{
+		/* xsavec [rsp]; ret */
+		"more is written than the operand says",
+		"0fc72424c3",
+		"(an instruction is not understood)",
+	},
+	{
+		/* fnsave [rsp]; ret */
+		"the same of the x87 unit",
+		"dd3424c3",
+		"(an instruction is not understood)",
+	},
+	{
+		/* bts [rsp],rax; ret */
+		"a bit far from the operand",
+		"480fab0424c3",
+		"(an instruction is not understood)",
+	},
+	{
+		/* bts rax,rdx; mov rsi,rax; jmp out */
+		"a bit of a register",
+		"480fabd04889c6e9f47f0000",
+		"jump +8000 1.3456 gets 13456",
+	},
+	{
 		/* pushfq; pop rax; ret */
 		"flags on the stack",
 		"9c58c3",
