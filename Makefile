@@ -15,7 +15,7 @@ SETUP = $(AS_USER) $(MESON) setup --prefix=$(prefix)
 HINT = { echo 'Is something missing? sudo scripts/deps build installs it.' >&2; false; }
 
 .NOTPARALLEL:
-.PHONY: all static asan deps demo test bench vmtest soak fuzz lint install clean FORCE
+.PHONY: all new-probe static asan deps demo test bench vmtest soak fuzz lint install clean FORCE
 
 all: build/ecapture
 
@@ -25,6 +25,10 @@ build/build.ninja:
 build/ecapture: build/build.ninja FORCE
 	$(AS_USER) $(NINJA) -C build
 	@$(AS_USER) ln -sf src/ecapture $@
+
+# Makes the files of a probe; doc/dev/adding-a-probe.md goes on from there.
+new-probe:
+	@$(AS_USER) scripts/new-probe $(NAME)
 
 build-static/build.ninja:
 	$(SETUP) -Dstatic=true build-static || $(HINT)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks who includes whom under src/, and that no general part names a TLS library.
+"""Checks who includes whom under src/, and that no general part names what probes are about.
 
 usage: check-layers.py [SRC]
 
@@ -29,9 +29,16 @@ ALLOWED = {
     "cli": ["*"],
 }
 
-# Knowledge about libraries belongs to probes: these folders never name one.
-NAMELESS = ("engine", "flow", "sinks", "bpf")
-LIBRARIES = re.compile(r"openssl|gnutls|(?<![a-z])nss(?![a-z])|wolfssl|mbedtls", re.IGNORECASE)
+# Knowledge about libraries belongs to probes: these folders never name one. Which names there are
+# is read from the probes themselves; the command line is free to have an option for one.
+NAMELESS = ("base", "abi", "bpf", "target", "flow", "sinks", "engine")
+# What probes cover although their tables do not name it.
+OTHER_NAMES = ("BoringSSL", "LibreSSL", "AWS-LC", "NSPR")
+SHORT = 4  # a name so short is only looked for where no letter stands beside it
+
+STRING = re.compile(r'"([^"\\\n]*)"')
+FUNCTION = re.compile(r"[A-Za-z]\w*_\w+")
+WHAT = re.compile(r'\.what\s*=\s*"([^"]*)"')
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 PROBE_LIST = re.compile(r"^probes\s*=\s*\[(.*?)\]", re.MULTILINE | re.DOTALL)
@@ -76,21 +83,54 @@ def check_include(path, quote, name, src):
     return f'{here} may not include "{name}"'
 
 
-def check_file(path, src):
+def names_of_probe(folder):
+    """(names of what a probe is about, names of its functions) as its folder has them."""
+    names, functions = {folder.name}, set()
+    for path in sorted(folder.rglob("*.c")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        functions.update(name for name in STRING.findall(text) if FUNCTION.fullmatch(name))
+        for what in WHAT.findall(text):
+            names.update(what.removesuffix(" library").split(" or "))
+    # The prefix of a library, as SSL_, is one that several functions share.
+    prefixes = [name.partition("_")[0] + "_" for name in sorted(functions)]
+    functions.update(prefix for prefix in prefixes if prefixes.count(prefix) > 1)
+    return names, functions
+
+
+def pattern_of_names(src):
+    """What finds, in a line, anything that a probe is about."""
+    names, functions = set(OTHER_NAMES), set()
+    probes = src / "probes"
+    for folder in sorted(p for p in probes.iterdir() if p.is_dir()) if probes.is_dir() else ():
+        more_names, more_functions = names_of_probe(folder)
+        names |= more_names
+        functions |= more_functions
+    parts = [
+        rf"(?i:(?<![a-z]){re.escape(name)}(?![a-z]))" if len(name) <= SHORT
+        else f"(?i:{re.escape(name)})"
+        for name in sorted(names)
+    ]  # fmt: skip
+    for name in sorted(functions):
+        parts.append(rf"\b{re.escape(name)}" + ("" if name.endswith("_") else r"\b"))
+    return re.compile("|".join(parts))
+
+
+def check_file(path, src, libraries):
     """All violations in one file, as (line number, what)."""
     text = (src / path).read_text(encoding="utf-8", errors="replace")
     nameless = path.parts[0] in NAMELESS
-    if nameless and LIBRARIES.search(path.name):
-        yield 0, f"{path.parts[0]} names a TLS library in a file name"
+    named = libraries.search(path.name) if nameless else None
+    if named:
+        yield 0, f'{path.parts[0]} names what a probe is about in a file name: "{named[0]}"'
     for number, line in enumerate(text.splitlines(), 1):
         include = INCLUDE.match(line)
         if include and path.suffix in (".c", ".h"):
             what = check_include(path, include[1], include[2], src)
             if what:
                 yield number, what
-        library = LIBRARIES.search(line) if nameless else None
-        if library:
-            yield number, f'{path.parts[0]} names a TLS library: "{library[0]}"'
+        named = libraries.search(line) if nameless else None
+        if named:
+            yield number, f'{path.parts[0]} names what a probe is about: "{named[0]}"'
 
 
 def check_probe_list(src):
@@ -115,6 +155,7 @@ def check_probe_list(src):
 
 def check_tree(src):
     """All violations of the tree, as printable lines."""
+    libraries = pattern_of_names(src)
     for full in sorted(p for p in src.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
         path = full.relative_to(src)
         if len(path.parts) < 2:
@@ -124,7 +165,7 @@ def check_tree(src):
         if path.parts[0] not in ALLOWED:
             yield f"{path}: the folder {path.parts[0]} has no rule in {Path(__file__).name}"
             continue
-        for number, what in check_file(path, src):
+        for number, what in check_file(path, src, libraries):
             yield f"{path}:{number}: {what}"
     yield from check_probe_list(src)
 

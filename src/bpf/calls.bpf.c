@@ -420,8 +420,8 @@ static __always_inline void return_without_entry(struct pt_regs *ctx, struct eca
 
 /*
  * How many of the @len bytes that a call reports were shown by calls nested in it, now or when
- * it was tried before: SSL_write_early_data() writes, fails to flush, and reports the bytes when
- * it is called again.
+ * it was tried before: a function may write, fail to flush, and report the bytes when it is called
+ * again.
  */
 static __always_inline __u64 shown_before(struct ecap_stream *stream, const struct ecap_call *call,
 					  __u64 len)

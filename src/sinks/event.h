@@ -47,7 +47,7 @@ struct ecap_out_conn {
 /* One chunk of plaintext. */
 struct ecap_out_data {
 	const char *lib; /* the TLS library's name, as its probe says */
-	const char *fn;	 /* "SSL_write" */
+	const char *fn;	 /* the function's name */
 	uint64_t off;	 /* of the first byte in its stream */
 	uint64_t total;	 /* bytes that the call transferred */
 	const uint8_t *bytes;
@@ -57,7 +57,7 @@ struct ecap_out_data {
 /* A line that was typed at a prompt. */
 struct ecap_out_command {
 	const char *lib; /* what reads such lines, as its probe says */
-	const char *fn;	 /* "readline" */
+	const char *fn;	 /* the function's name */
 	const uint8_t *bytes;
 	size_t len;
 };

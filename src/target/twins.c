@@ -8,7 +8,7 @@
 #include "target/code.h"
 #include "target/isolate.h"
 
-/* Tables that have the form, each by itself; NSS for arm64 has four. */
+/* Tables that have the form, each by itself; the most that was seen is four. */
 #define MAX_CANDIDATES 64
 /* A function that only calls another one is shorter than this. */
 #define FORWARD_SIZE 64

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* needs: gnutls/gnutls.h -lgnutls */
 #include "other.h"
 
 #include <stdlib.h>

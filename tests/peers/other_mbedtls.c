@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* needs: mbedtls/ssl.h -lmbedtls -lmbedx509 -lmbedcrypto */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* needs: wolfssl/ssl.h -lwolfssl */
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>

@@ -52,6 +52,8 @@ def guest_without_btf(boot, kernel, canary_files):
         "/src/tls_peer": built("ECAPTURE_PEER", "build/tests/peers/tls_peer"),
         "/src/gnutls_peer": built("ECAPTURE_GNUTLS_PEER", "build/tests/peers/gnutls_peer"),
         "/src/tests/e2e": ROOT / "tests" / "e2e",
+        "/src/src/probes": ROOT / "src" / "probes",
+        "/src/tests/example": ROOT / "tests" / "example",
         "/src/scripts/aptroot.py": ROOT / "scripts" / "aptroot.py",
     }
     e2e = E2E.format(rungs=RUNGS[kernel], scale=TIME_SCALE)

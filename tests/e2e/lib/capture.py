@@ -6,22 +6,36 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 from lib import schema
 
+ROOT = Path(__file__).resolve().parents[3]
+PROBES = ROOT / "src" / "probes"
+TEMPLATE = ROOT / "tests" / "example"
 KEEP = 1 << 20  # bytes of each stream that stay in memory, for tests that look at them
 DIRS = ("send", "recv")
 # Since 3.3 the one only jumps to the other; a hook inside the library meets the latter only.
 JUMPS_TO = {"SSL_write_ex": "SSL_write_ex2"}
-# The library to which a function's name belongs.
-LIBS = {
-    "SSL": "openssl", "gnutls": "gnutls", "mbedtls": "mbedtls", "ssl": "nss", "wolfSSL": "wolfssl"
-}  # fmt: skip
 NOTHING = (0, hashlib.sha256().hexdigest())
 
 
-def library_of_function(name):
-    return LIBS[name.partition("_")[0]]
+@cache
+def functions_of_probe(name):
+    """What a probe's source names as functions; of a probe that is not there, nothing."""
+    folder = TEMPLATE if name == TEMPLATE.name else PROBES / name
+    sources = [path.read_text() for path in folder.glob("*.c")]
+    return {word for source in sources for word in re.findall(r'"(\w+)"', source)}
+
+
+def assert_of_library(event):
+    """The function is one that the probe of the event's library knows."""
+    if event["fn"] is None:
+        # What had no public function was called inside of an OpenSSL.
+        assert event["lib"] == "openssl", schema.shown(event)
+    else:
+        assert event["fn"] in functions_of_probe(event["lib"]), schema.shown(event)
 
 
 @dataclass(frozen=True)
@@ -133,8 +147,7 @@ class Capture:
     def _add_data(self, event):
         conn = self._connection(event)
         assert conn.pid == event["pid"], f"a connection of two processes: {schema.shown(event)}"
-        # What had no public function was called inside of an OpenSSL.
-        assert library_of_function(event["fn"] or "SSL") == event["lib"], schema.shown(event)
+        assert_of_library(event)
         getattr(conn, event["dir"]).add(event, schema.payload(event))
 
     def _add_loss(self, event):
