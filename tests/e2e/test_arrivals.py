@@ -2,6 +2,7 @@
 """Programs and libraries that appear while we capture."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from lib import https_peer, process, wait, web
 from lib.capture import assert_same
+from lib.kernel import link_of
 from lib.peer import check, library_of
 
 # ECAPTURE_NAMESPACES: how many short-lived ones, each with a library of its own
@@ -196,8 +198,14 @@ def server(player, certificate):
     return player(process.PYTHON, script, "server", cert, key, "asked").go()
 
 
-def open_fds(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def held(pid, library):
+    """How many of these files, whose mounts are gone but for it, the process holds open."""
+    return [link_of(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()].count(f"/{library.name}")
+
+
+def rss_mib(pid):
+    (line,) = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(line) // 1024
 
 
 def test_namespaces_come_and_go(
@@ -208,7 +216,8 @@ def test_namespaces_come_and_go(
     folder.mkdir(mode=0o755)
     cert = shutil.copy(certificate[0], public_dir)
     run = ecapture("-u", stranger.uid)
-    before = open_fds(run.pid)
+    rss = [rss_mib(run.pid)]
+    most = 0
     pids = []
     for number in range(COUNT):
         url = f"https://{web.ADDRESS}:{server.ready[2]}/{number}/1000"
@@ -219,7 +228,12 @@ def test_namespaces_come_and_go(
         body, _ = client.communicate(timeout=wait.seconds(60))
         assert client.returncode == 0 and len(body) == 1000
         pids.append(client.pid)
-    wait.until(lambda: open_fds(run.pid) <= before, 120, "all are let go")
+        most = max(most, held(run.pid, libssl))
+        if number == COUNT // 2:
+            rss.append(rss_mib(run.pid))
+    assert most
+    wait.until(lambda: not held(run.pid, libssl), 60 + COUNT, "all are let go")
+    rss.append(rss_mib(run.pid))
     server.tell("stop")
     server.report()
     capture = run.finish()
@@ -228,4 +242,7 @@ def test_namespaces_come_and_go(
     assert set(pids) <= late | seen, "each was seen, or its loss told"
     assert seen, "not one was hooked in time"
     with capsys.disabled():
-        print(f"\n{len(seen)} of {COUNT} new libraries were hooked before the first request")
+        print(
+            f"\n{len(seen)} of {COUNT} new libraries were hooked before the first request; "
+            f"at most {most} at a time; {rss} MiB at the start, in the middle, at the end"
+        )

@@ -95,6 +95,7 @@ class Nginx:
             env={**env, "PATH": env["PATH"] + ":/usr/sbin"},
         )
         wait.until(self._answers, 20, "nginx listens")
+        wait.until(lambda: len(self.pids) == 1 + workers, 20, "all workers are there")
 
     def _answers(self):
         assert self.process.poll() is None, (self.root / "error.log").read_text()
