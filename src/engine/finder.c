@@ -28,10 +28,16 @@
 
 #define LATER_MS 100
 
-/* What the kernel says of a mapped file. */
+/*
+ * What is known of a mapped file without looking into it. Numbers of inodes are used again, and so
+ * are those of unmounted file systems: the generation tells such files apart. Where the file system
+ * has none (overlayfs, which containers run on, squashfs), the change time and the size do.
+ */
 struct arrival_key {
 	uint64_t ino;
 	uint64_t generation;
+	int64_t changed_ns;
+	int64_t size;
 	uint32_t dev_major;
 	uint32_t dev_minor;
 };
@@ -295,12 +301,15 @@ static bool find_target(const struct ecap_finder *f, int fd, struct ecap_target 
 	return false;
 }
 
+/* @fd_or_none, if it is not -1, is the file's, and closed. */
 static enum ecap_look look_at_file(struct ecap_finder *f, const struct ecap_arrival *arrival,
-				   struct ecap_target **ret)
+				   int fd_or_none, struct ecap_target **ret)
 {
-	ecap_autoclose int fd = ecap_mapping_open(arrival->pid, &arrival->map);
+	ecap_autoclose int fd = fd_or_none;
 	enum ecap_look look;
 
+	if (fd < 0)
+		fd = ecap_mapping_open(arrival->pid, &arrival->map);
 	if (fd < 0)
 		return ECAP_LOOK_GONE;
 	if (find_target(f, fd, ret))
@@ -318,15 +327,33 @@ static void remember(struct ecap_finder *f, const struct arrival_key *key, void 
 		ecap_hash_remove_all(f->looked_at, NULL);
 }
 
-enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival *arrival,
-				struct ecap_target **ret)
+/* Returns a descriptor of the file if it had to be opened for that, else -1. */
+static int make_key(const struct ecap_arrival *arrival, struct arrival_key *ret)
 {
-	const struct arrival_key key = {
+	struct stat st;
+	int fd;
+
+	*ret = (struct arrival_key){
 		.ino = arrival->map.ino,
 		.generation = arrival->generation,
 		.dev_major = arrival->map.dev_major,
 		.dev_minor = arrival->map.dev_minor,
 	};
+	if (arrival->generation)
+		return -1;
+	fd = ecap_mapping_open(arrival->pid, &arrival->map);
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		ret->changed_ns = st.st_ctim.tv_sec * INT64_C(1000000000) + st.st_ctim.tv_nsec;
+		ret->size = st.st_size;
+	}
+	return fd < 0 ? -1 : fd;
+}
+
+enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival *arrival,
+				struct ecap_target **ret)
+{
+	struct arrival_key key;
+	ecap_autoclose int fd = make_key(arrival, &key);
 	void *known = ecap_hash_find(f->looked_at, &key);
 	enum ecap_look look;
 
@@ -337,7 +364,7 @@ enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival
 		*ret = known;
 		return ECAP_LOOK_KNOWN;
 	}
-	look = look_at_file(f, arrival, ret);
+	look = look_at_file(f, arrival, ecap_take_fd(fd), ret);
 	if (look == ECAP_LOOK_GONE && known)
 		return ECAP_LOOK_NOTHING;
 	if (look == ECAP_LOOK_GONE)

@@ -26,8 +26,9 @@ def libssl(peer):
 def with_library(stranger, player, public_peer):
     """Start a peer, as the user that we capture, with the library in a folder."""
 
-    def start(folder, *args):
-        command = ["/usr/bin/env", f"LD_LIBRARY_PATH={folder}", public_peer, *(args or ["every"])]
+    def start(folder, *args, preload=""):
+        names = [f"LD_LIBRARY_PATH={folder}", f"LD_PRELOAD={preload}"]
+        command = ["/usr/bin/env", *names, public_peer, *(args or ["every"])]
         return player(*process.as_user(stranger.uid, command))
 
     return start
@@ -179,6 +180,56 @@ def test_written_in_place(ecapture, stranger, with_library, libssl, public_dir):
     report = second.play()
     capture = run.finish()
     assert len(take_late(capture, second.pid)) == 1
+    assert_same(capture, report)
+
+
+def mount(*args):
+    subprocess.run(["mount", *map(str, args)], check=True)
+
+
+@pytest.fixture
+def containers(public_dir):
+    """Make overlays, as containers' roots are, one after the other; each has one file."""
+    disk, root = public_dir / "disk", public_dir / "root"
+    for folder in (disk, root):
+        folder.mkdir(mode=0o755)
+
+    def unmount(*flags):
+        for folder in filter(os.path.ismount, (root, disk)):
+            subprocess.run(["umount", *flags, folder], check=True)
+
+    def make(content, name):
+        unmount()
+        mount("-t", "tmpfs", "disk", disk)
+        layers = [disk / layer for layer in ("lower", "upper", "work")]
+        for layer in layers:
+            layer.mkdir(mode=0o755)
+        shutil.copyfile(content, layers[0] / name)
+        options = "lowerdir={},upperdir={},workdir={}".format(*layers)
+        mount("-t", "overlay", "overlay", "-o", options, root)
+        return root / name
+
+    yield make
+    unmount("--lazy")
+
+
+def test_number_used_again(ecapture, stranger, with_library, libssl, public_dir, containers):
+    """A library is not taken for a file that had its inode number in another container."""
+    run = ecapture("-u", stranger.uid)
+    beside = new_copy(libssl, public_dir / "beside")
+    libcrypto = libssl.with_name(libssl.name.replace("ssl", "crypto"))
+    other = containers(libcrypto, libssl.name)
+    number = (other.stat().st_dev, other.stat().st_ino)
+    first = with_library(beside.parent, preload=other)
+    wait_hooked(run, beside)  # and the other file was looked at, too
+    first.play()
+    library = containers(libssl, libssl.name)
+    assert (library.stat().st_dev, library.stat().st_ino) == number
+    second = with_library(library.parent)
+    wait_hooked(run, library)
+    report = second.play()
+    capture = run.finish()
+    take_late(capture, second.pid)
     assert_same(capture, report)
 
 
