@@ -332,6 +332,7 @@ static void hook_arrival(struct ecap_attacher *a, struct ecap_target *t,
 	ecap_cleanup(ecap_buf_done) struct ecap_buf text;
 	uint64_t found_ns = ecap_clock_monotonic();
 
+	ecap_buf_init(&text, MAX_SUMMARY);
 	wait_for_old_links(a, t);
 	if (hook(a, t) < 0)
 		return; /* it stays known, so that this is said once */
@@ -339,7 +340,6 @@ static void hook_arrival(struct ecap_attacher *a, struct ecap_target *t,
 		   t->path, (found_ns - arrival->ts_ns) / 1000,
 		   (t->hooked_ns - arrival->ts_ns) / 1000);
 	tell_late(a, t, arrival);
-	ecap_buf_init(&text, MAX_SUMMARY);
 	describe(t, &text);
 	ecap_buf_putc(&text, '\0');
 	ecap_info("also capturing %s", (const char *)text.data);
