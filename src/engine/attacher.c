@@ -296,12 +296,12 @@ static void check_users(struct ecap_attacher *a, bool all)
 {
 	struct ecap_target *const *targets;
 	size_t n = ecap_finder_get_targets(a->finder, &targets);
+	int r;
 
 	for (size_t i = 0; i < n; i++)
 		targets[i]->needs_user =
 			targets[i]->user_fd < 0 && (all || !ecap_target_is_reachable(targets[i]));
-	if (ecap_users_find(targets, n) < 0)
-		return;
+	r = ecap_users_find(targets, n);
 	while (n--) { /* backwards: the last one fills the place of one that goes */
 		struct ecap_target *t = targets[n];
 
@@ -309,7 +309,7 @@ static void check_users(struct ecap_attacher *a, bool all)
 			continue;
 		if (t->user_fd >= 0)
 			(void)watch_fd(a, t->user_fd, t);
-		else
+		else if (r >= 0) /* else it may have one that we could not see */
 			let_go(a, t);
 	}
 }

@@ -51,6 +51,12 @@ static struct ecap_target *find_candidate(const struct search *s, const struct e
 	return NULL;
 }
 
+/* Whether we could not look, which says nothing of the process. */
+static bool is_our_lack(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+}
+
 static int on_mapping(pid_t pid, const struct ecap_mapping *map, void *arg)
 {
 	struct search *s = arg;
@@ -58,21 +64,26 @@ static int on_mapping(pid_t pid, const struct ecap_mapping *map, void *arg)
 	ecap_autoclose int fd = t ? ecap_mapping_open(pid, map) : -1;
 	struct stat st;
 
+	if (t && is_our_lack(fd))
+		return fd;
 	if (fd < 0 || fstat(fd, &st) < 0 ||
 	    !ecap_target_is(t, &(struct ecap_file_id){ st.st_dev, st.st_ino }))
 		return 0;
 	t->user_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (t->user_fd >= 0)
-		s->n_left--;
+	if (t->user_fd < 0)
+		return is_our_lack(-errno) ? -errno : 0;
+	s->n_left--;
 	return 0;
 }
 
 static int on_process(pid_t pid, void *arg)
 {
 	const struct search *s = arg;
+	int r = ecap_mapping_each(pid, on_mapping, arg);
 
-	(void)ecap_mapping_each(pid, on_mapping, arg); /* it may have ended */
-	return s->n_left ? 0 : 1;
+	if (is_our_lack(r))
+		return r;
+	return s->n_left ? 0 : 1; /* other errors: it may have ended */
 }
 
 int ecap_users_find(struct ecap_target *const *targets, size_t n)
