@@ -48,8 +48,17 @@ void ecap_attachment_free(struct ecap_attachment *a)
 
 void ecap_attachment_drop_one(struct ecap_attachment *a)
 {
-	if (a->n_links)
-		(void)bpf_link__destroy(a->links[--a->n_links]);
+	ecap_link_free(ecap_attachment_take_one(a));
+}
+
+struct bpf_link *ecap_attachment_take_one(struct ecap_attachment *a)
+{
+	return a->n_links ? a->links[--a->n_links] : NULL;
+}
+
+void ecap_link_free(struct bpf_link *link)
+{
+	(void)bpf_link__destroy(link);
 }
 
 static int take_link(struct ecap_attachment *a, struct bpf_link *link)

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 
+struct bpf_link;
 struct ecap_kernel;
 struct ecap_place;
 struct ecap_target;
@@ -30,6 +31,10 @@ int ecap_attach(struct ecap_kernel *k, const struct ecap_attach_spec *spec,
 		struct ecap_attachment **ret);
 /* Take one link away, the last that was made. Waits in the kernel for a grace period. */
 void ecap_attachment_drop_one(struct ecap_attachment *a);
+/* Take the link that was made last out of @a; NULL: there is none. It is the caller's. */
+struct bpf_link *ecap_attachment_take_one(struct ecap_attachment *a);
+/* Take a link away. Waits as ecap_attachment_drop_one(); its breakpoints go at once. */
+void ecap_link_free(struct bpf_link *link);
 /* Unhook. Waits in the kernel, up to some hundred milliseconds for each link. */
 void ecap_attachment_free(struct ecap_attachment *a);
 ECAP_DEFINE_FREEP(struct ecap_attachment, ecap_attachment_free)

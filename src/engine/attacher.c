@@ -5,9 +5,11 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -39,7 +41,8 @@ struct ecap_attacher {
 	int stop_fd; /* readable once it is time to end: for waits that know no condition */
 	pthread_t thread;
 	int epoll_fd;
-	int wake_fd; /* there is something to do */
+	int wake_fd;	/* there is something to do */
+	int inotify_fd; /* files of targets */
 	struct ecap_notices notices;
 	_Atomic uint64_t n_missed;
 
@@ -165,6 +168,15 @@ static void tell_late(struct ecap_attacher *a, const struct ecap_target *t,
 
 /* ---------------------------------------------------------------------- what is there at first */
 
+/* Be told when it is written to, deleted, replaced or moved: nobody else would wake us then. */
+static void watch_file(struct ecap_attacher *a, struct ecap_target *t)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", t->fd);
+	t->watch = inotify_add_watch(a->inotify_fd, path, IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF);
+}
+
 static int hook(struct ecap_attacher *a, struct ecap_target *t)
 {
 	int r = ecap_hooks_add(a->hooks, t);
@@ -172,6 +184,8 @@ static int hook(struct ecap_attacher *a, struct ecap_target *t)
 	if (r < 0)
 		return r;
 	t->hooked_ns = ecap_clock_monotonic();
+	if (a->watch)
+		watch_file(a, t);
 	tell_target(a, t);
 	return 0;
 }
@@ -254,6 +268,8 @@ static void let_go(struct ecap_attacher *a, struct ecap_target *t)
 {
 	ecap_debug("%s: unhooked", t->path);
 	ecap_finder_release(a->finder, t);
+	if (t->watch >= 0)
+		(void)inotify_rm_watch(a->inotify_fd, t->watch);
 	ecap_hooks_remove(a->hooks, t);
 	t->next_going = a->going;
 	a->going = t;
@@ -296,12 +312,12 @@ static void check_users(struct ecap_attacher *a, bool all)
 {
 	struct ecap_target *const *targets;
 	size_t n = ecap_finder_get_targets(a->finder, &targets);
+	int r;
 
 	for (size_t i = 0; i < n; i++)
 		targets[i]->needs_user =
 			targets[i]->user_fd < 0 && (all || !ecap_target_is_reachable(targets[i]));
-	if (ecap_users_find(targets, n) < 0)
-		return;
+	r = ecap_users_find(targets, n);
 	while (n--) { /* backwards: the last one fills the place of one that goes */
 		struct ecap_target *t = targets[n];
 
@@ -309,9 +325,35 @@ static void check_users(struct ecap_attacher *a, bool all)
 			continue;
 		if (t->user_fd >= 0)
 			(void)watch_fd(a, t->user_fd, t);
-		else
+		else if (r >= 0) /* else it may have one that we could not see */
 			let_go(a, t);
 	}
+}
+
+/*
+ * A file that has its functions elsewhere by now must not be mapped with our hooks: they would be
+ * put into the midst of its code.
+ */
+static void check_change(struct ecap_attacher *a, struct ecap_target *t)
+{
+	if (!ecap_target_is_changed(t) || ecap_finder_confirm(a->finder, t))
+		return;
+	ecap_warn("%s was written to: unhooked until somebody uses it again", t->path);
+	let_go(a, t);
+}
+
+/* Some file was written to, or may not be found under its name any more. */
+static void on_file_change(struct ecap_attacher *a)
+{
+	struct ecap_target *const *targets;
+	size_t n = ecap_finder_get_targets(a->finder, &targets);
+	char events[4096];
+
+	while (read(a->inotify_fd, events, sizeof(events)) > 0)
+		;
+	while (n--) /* backwards: the last one fills the place of one that goes */
+		check_change(a, targets[n]);
+	a->due_ns = ecap_clock_monotonic() + CATCH_UP_NS;
 }
 
 /* What stays only because it could be found again goes. false: it has just been tried. */
@@ -332,6 +374,7 @@ static void hook_arrival(struct ecap_attacher *a, struct ecap_target *t,
 	ecap_cleanup(ecap_buf_done) struct ecap_buf text;
 	uint64_t found_ns = ecap_clock_monotonic();
 
+	ecap_buf_init(&text, MAX_SUMMARY);
 	wait_for_old_links(a, t);
 	if (hook(a, t) < 0)
 		return; /* it stays known, so that this is said once */
@@ -339,7 +382,6 @@ static void hook_arrival(struct ecap_attacher *a, struct ecap_target *t,
 		   t->path, (found_ns - arrival->ts_ns) / 1000,
 		   (t->hooked_ns - arrival->ts_ns) / 1000);
 	tell_late(a, t, arrival);
-	ecap_buf_init(&text, MAX_SUMMARY);
 	describe(t, &text);
 	ecap_buf_putc(&text, '\0');
 	ecap_info("also capturing %s", (const char *)text.data);
@@ -357,11 +399,6 @@ static void on_arrival(const struct ecap_arrival *arrival, void *arg)
 	look = ecap_finder_look(a->finder, arrival, &t);
 	if (look == ECAP_LOOK_FULL && make_room(a))
 		look = ecap_finder_look(a->finder, arrival, &t);
-	if (look == ECAP_LOOK_KNOWN && ecap_target_is_changed(t)) {
-		ecap_warn("%s was written to: hooked anew", t->path);
-		let_go(a, t);
-		look = ecap_finder_look(a->finder, arrival, &t);
-	}
 	switch (look) {
 	case ECAP_LOOK_NEW:
 		hook_arrival(a, t, arrival);
@@ -503,6 +540,8 @@ static void wait_events(struct ecap_attacher *a)
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.ptr == &a->wake_fd)
 			(void)!read(a->wake_fd, &n_wakes, sizeof(n_wakes));
+		else if (events[i].data.ptr == &a->inotify_fd)
+			on_file_change(a);
 		else if (events[i].data.ptr != a->watch)
 			on_user_end(a, events[i].data.ptr);
 	}
@@ -589,12 +628,16 @@ static void *attacher_thread(void *arg)
 
 static int open_fds(struct ecap_attacher *a)
 {
+	int r;
+
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (a->epoll_fd < 0 || a->wake_fd < 0 || a->stop_fd < 0)
+	a->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (a->epoll_fd < 0 || a->wake_fd < 0 || a->stop_fd < 0 || a->inotify_fd < 0)
 		return -errno;
-	return watch_fd(a, a->wake_fd, &a->wake_fd);
+	r = watch_fd(a, a->wake_fd, &a->wake_fd);
+	return r < 0 ? r : watch_fd(a, a->inotify_fd, &a->inotify_fd);
 }
 
 static void attacher_free(struct ecap_attacher *a)
@@ -603,6 +646,7 @@ static void attacher_free(struct ecap_attacher *a)
 	ecap_watch_free(a->watch);
 	ecap_notices_done(&a->notices);
 	ecap_buf_done(&a->summary);
+	ecap_closep(&a->inotify_fd);
 	ecap_closep(&a->stop_fd);
 	ecap_closep(&a->wake_fd);
 	ecap_closep(&a->epoll_fd);

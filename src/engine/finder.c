@@ -32,10 +32,16 @@
  */
 #define LATER_MS 250
 
-/* What the kernel says of a mapped file. */
+/*
+ * What is known of a mapped file without looking into it. Numbers of inodes are used again, and so
+ * are those of unmounted file systems: the generation tells such files apart. Where the file system
+ * has none (overlayfs, which containers run on, squashfs), the change time and the size do.
+ */
 struct arrival_key {
 	uint64_t ino;
 	uint64_t generation;
+	int64_t changed_ns;
+	int64_t size;
 	uint32_t dev_major;
 	uint32_t dev_minor;
 };
@@ -122,7 +128,8 @@ static bool is_alias(struct ecap_finder *f, const struct ecap_target *t,
 {
 	int r;
 
-	if (t->probe != other->probe || t->places[0].file_off != other->places[0].file_off)
+	if (t->probe != other->probe || t->places[0].file_off != other->places[0].file_off ||
+	    t->ids[0].size != other->ids[0].size)
 		return false;
 	r = ecap_alias_check(t->fd, other->fd, t->places[0].file_off);
 	if (r < 0 && !f->alias_error)
@@ -190,13 +197,14 @@ void ecap_finder_analyse(const struct ecap_finder *f, struct ecap_target *t)
 	analyse(f, t, &budget);
 }
 
-static bool found_file(int fd, const char *path, void *arg)
+static bool found_file(int fd, const char *path, bool is_mapped, void *arg)
 {
 	struct ecap_finder *f = arg;
 	struct ecap_target *t;
 
 	switch (add_file(f, &f->budget, fd, path, &t)) {
 	case ECAP_LOOK_NEW:
+		t->is_cached = !is_mapped;
 		analyse(f, t, &f->budget);
 		return true;
 	case ECAP_LOOK_FULL:
@@ -294,7 +302,7 @@ static bool find_target(const struct ecap_finder *f, int fd, struct ecap_target 
 
 	if (fstat(fd, &st) < 0)
 		return false;
-	id = (struct ecap_file_id){ .dev = st.st_dev, .ino = st.st_ino };
+	id = ecap_file_id_of(&st);
 	for (size_t i = 0; i < f->n_targets; i++) {
 		*ret = f->targets[i];
 		if (ecap_target_is(*ret, &id))
@@ -304,13 +312,16 @@ static bool find_target(const struct ecap_finder *f, int fd, struct ecap_target 
 	return false;
 }
 
+/* @fd_or_none, if it is not -1, is the file's, and closed. */
 static enum ecap_look look_at_file(struct ecap_finder *f, const struct ecap_arrival *arrival,
-				   struct ecap_target **ret)
+				   int fd_or_none, struct ecap_target **ret)
 {
-	ecap_autoclose int fd = ecap_mapping_open(arrival->pid, &arrival->map);
+	ecap_autoclose int fd = fd_or_none;
 	struct ecap_budget budget = later_budget(f);
 	enum ecap_look look;
 
+	if (fd < 0)
+		fd = ecap_mapping_open(arrival->pid, &arrival->map);
 	if (fd < 0)
 		return ECAP_LOOK_GONE;
 	if (find_target(f, fd, ret))
@@ -328,15 +339,33 @@ static void remember(struct ecap_finder *f, const struct arrival_key *key, void 
 		ecap_hash_remove_all(f->looked_at, NULL);
 }
 
-enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival *arrival,
-				struct ecap_target **ret)
+/* Returns a descriptor of the file if it had to be opened for that, else -1. */
+static int make_key(const struct ecap_arrival *arrival, struct arrival_key *ret)
 {
-	const struct arrival_key key = {
+	struct stat st;
+	int fd;
+
+	*ret = (struct arrival_key){
 		.ino = arrival->map.ino,
 		.generation = arrival->generation,
 		.dev_major = arrival->map.dev_major,
 		.dev_minor = arrival->map.dev_minor,
 	};
+	if (arrival->generation)
+		return -1;
+	fd = ecap_mapping_open(arrival->pid, &arrival->map);
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		ret->changed_ns = st.st_ctim.tv_sec * INT64_C(1000000000) + st.st_ctim.tv_nsec;
+		ret->size = st.st_size;
+	}
+	return fd < 0 ? -1 : fd;
+}
+
+enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival *arrival,
+				struct ecap_target **ret)
+{
+	struct arrival_key key;
+	ecap_autoclose int fd = make_key(arrival, &key);
 	void *known = ecap_hash_find(f->looked_at, &key);
 	enum ecap_look look;
 
@@ -347,7 +376,7 @@ enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival
 		*ret = known;
 		return ECAP_LOOK_KNOWN;
 	}
-	look = look_at_file(f, arrival, ret);
+	look = look_at_file(f, arrival, ecap_take_fd(fd), ret);
 	if (look == ECAP_LOOK_GONE && known)
 		return ECAP_LOOK_NOTHING;
 	if (look == ECAP_LOOK_GONE)
@@ -361,7 +390,7 @@ enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival
 
 /* ------------------------------------------------------------------------------ the named file */
 
-/* Append what a file must define to be a target of a selected probe. */
+/* Append what a file must define to be a target of a selected probe, for those that say so. */
 static void put_required(const struct ecap_selection *sel, struct ecap_buf *out)
 {
 	const char *separator = "";
@@ -370,10 +399,10 @@ static void put_required(const struct ecap_selection *sel, struct ecap_buf *out)
 	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
 		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
 
-		if (!ecap_selection_has(sel, probe))
+		if (!ecap_selection_has(sel, probe) || probe->twins)
 			continue;
 		ecap_buf_printf(out, "%s%s:", separator, probe->name);
-		separator = "; ";
+		separator = " or ";
 		for (size_t j = 0; j < probe->n_hooks; j++) {
 			if (probe->hooks[j].required && probe->hooks[j].by == ECAP_BY_SYMBOL)
 				ecap_buf_printf(out, " %s", probe->hooks[j].symbol);
@@ -396,8 +425,8 @@ static int explain_named(const struct ecap_finder *f, const char *path, int fd, 
 	if (ecap_diagnose(fd, r, why, sizeof(why)))
 		ecap_err("--%s %s: %s", option, path, why);
 	else if (r == -ENOENT)
-		ecap_err("--%s %s: does not define all of %s; name the file that holds the %s "
-			 "(`ldd PROGRAM` shows it)",
+		ecap_err("--%s %s: does not define what is looked for (%s); name the file "
+			 "that holds the %s (`ldd PROGRAM` shows it)",
 			 option, path, (const char *)required.data,
 			 ecap_selection_what(&f->opts.selection));
 	else if (r == -ENOEXEC)
@@ -424,4 +453,38 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path)
 	f->n_targets = 1;
 	analyse(f, f->targets[0], &f->budget);
 	return 1;
+}
+
+/* Whether the functions that are hooked are in the same places in both. */
+static bool is_alike(const struct ecap_target *t, const struct ecap_target *fresh)
+{
+	if (t->probe != fresh->probe || t->n_places < fresh->n_places ||
+	    t->n_inners > fresh->n_inners)
+		return false;
+	for (size_t i = 0; i < fresh->n_places; i++) {
+		if (t->places[i].file_off != fresh->places[i].file_off)
+			return false;
+	}
+	for (size_t i = 0; i < t->n_inners; i++) {
+		if (t->inners[i].places[0].address != fresh->inners[i].places[0].address)
+			return false;
+	}
+	return true;
+}
+
+bool ecap_finder_confirm(const struct ecap_finder *f, struct ecap_target *t)
+{
+	ecap_cleanup(ecap_target_freep) struct ecap_target *fresh = NULL;
+	struct ecap_budget budget = later_budget(f);
+	bool same;
+
+	if (ecap_target_resolve(t->fd, t->path, &f->opts.selection, &budget, &fresh) < 0)
+		return false;
+	if (t->n_inners)
+		ecap_target_analyse(fresh, &budget);
+	same = is_alike(t, fresh);
+	if (same)
+		t->ids[0] = fresh->ids[0];
+	fresh->fd = -1; /* it is @t's */
+	return same;
 }

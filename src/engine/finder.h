@@ -64,3 +64,8 @@ enum ecap_look ecap_finder_look(struct ecap_finder *f, const struct ecap_arrival
  * of a second at most.
  */
 void ecap_finder_analyse(const struct ecap_finder *f, struct ecap_target *t);
+/*
+ * Whether the functions of @t, whose file was written to, are where they were; then it goes on as
+ * it is.
+ */
+bool ecap_finder_confirm(const struct ecap_finder *f, struct ecap_target *t);

@@ -12,11 +12,11 @@
 #include "engine/target.h"
 
 /* They only wait: more of them share one grace period. */
-#define N_THREADS 8
+#define N_THREADS 32
 
 struct job {
 	struct job *next;
-	struct ecap_attachment *links;
+	struct bpf_link *link;
 	struct ecap_target *target;
 };
 
@@ -70,7 +70,7 @@ static void *reaper_thread(void *arg)
 	struct job *job;
 
 	while ((job = next_job(r))) {
-		ecap_attachment_free(job->links);
+		ecap_link_free(job->link);
 		(void)pthread_mutex_lock(&r->lock);
 		job->target->n_going--;
 		check_done(r, job->target);
@@ -123,15 +123,15 @@ void ecap_reaper_free(struct ecap_reaper *r)
 	free(r);
 }
 
-void ecap_reaper_put(struct ecap_reaper *r, struct ecap_attachment *links, struct ecap_target *t)
+static void put_link(struct ecap_reaper *r, struct bpf_link *link, struct ecap_target *t)
 {
 	struct job *job = calloc(1, sizeof(*job));
 
 	if (!job) {
-		ecap_attachment_free(links);
+		ecap_link_free(link);
 		return;
 	}
-	job->links = links;
+	job->link = link;
 	job->target = t;
 	(void)pthread_mutex_lock(&r->lock);
 	t->n_going++;
@@ -140,6 +140,15 @@ void ecap_reaper_put(struct ecap_reaper *r, struct ecap_attachment *links, struc
 	r->last = &job->next;
 	(void)pthread_cond_signal(&r->work);
 	(void)pthread_mutex_unlock(&r->lock);
+}
+
+void ecap_reaper_put(struct ecap_reaper *r, struct ecap_attachment *links, struct ecap_target *t)
+{
+	struct bpf_link *link;
+
+	while ((link = ecap_attachment_take_one(links)))
+		put_link(r, link, t);
+	ecap_attachment_free(links);
 }
 
 void ecap_reaper_wait(struct ecap_reaper *r)

@@ -26,10 +26,38 @@ void ecap_target_free(struct ecap_target *t)
 	free(t);
 }
 
+struct ecap_file_id ecap_file_id_of(const struct stat *st)
+{
+	return (struct ecap_file_id){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = st->st_size,
+		.mtime = st->st_mtim,
+	};
+}
+
+static bool is_same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool ecap_target_is_changed(const struct ecap_target *t)
+{
+	struct stat st;
+
+	return fstat(t->fd, &st) == 0 &&
+	       (st.st_size != t->ids[0].size || !is_same_time(&st.st_mtim, &t->ids[0].mtime));
+}
+
 bool ecap_target_is(const struct ecap_target *t, const struct ecap_file_id *id)
 {
-	for (size_t i = 0; i < t->n_ids; i++) {
-		if (t->ids[i].dev == id->dev && t->ids[i].ino == id->ino)
+	const struct ecap_file_id *own = &t->ids[0];
+
+	if (own->dev == id->dev && own->ino == id->ino)
+		return true; /* we hold it open: nothing else can have its numbers */
+	for (size_t i = 1; i < t->n_ids; i++) {
+		if (t->ids[i].dev == id->dev && t->ids[i].ino == id->ino && own->size == id->size &&
+		    is_same_time(&own->mtime, &id->mtime))
 			return true;
 	}
 	return false;
@@ -48,12 +76,13 @@ int ecap_target_add_alias(struct ecap_target *t, const struct ecap_file_id *id)
 
 static int note_file(struct ecap_target *t, int fd)
 {
+	struct ecap_file_id id;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	t->mtime = st.st_mtim;
-	return ecap_target_add_alias(t, &(struct ecap_file_id){ st.st_dev, st.st_ino });
+	id = ecap_file_id_of(&st);
+	return ecap_target_add_alias(t, &id);
 }
 
 /* Two names of one function get one hook: the first row's. */
@@ -353,6 +382,7 @@ int ecap_target_resolve(int fd, const char *path, const struct ecap_selection *s
 		return -ENOMEM;
 	t->fd = -1;
 	t->user_fd = -1;
+	t->watch = -1;
 	for (size_t i = 0; i < ecap_registry_n_probes() && !t->probe; i++) {
 		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &t->first_row);
 

@@ -13,6 +13,7 @@
 
 struct ecap_binding;
 struct ecap_image;
+struct stat;
 
 /* A hook resolved in a file. */
 struct ecap_place {
@@ -40,10 +41,15 @@ enum ecap_placement_choice {
 	ECAP_PLACE_PUBLIC, /* the functions that programs call */
 };
 
-/* What stat() says of a file. Under overlayfs one inode has one of these for each mount. */
+/*
+ * What stat() says of a file. Under overlayfs one inode has one of these for each mount; when such
+ * a mount is gone another one may get its numbers, so the rest has to agree, too.
+ */
 struct ecap_file_id {
 	dev_t dev;
 	ino_t ino;
+	off_t size;
+	struct timespec mtime;
 };
 
 /* A file in which a probe found its library, and where its hooks go. */
@@ -52,13 +58,13 @@ struct ecap_target {
 	int fd;
 	struct ecap_file_id *ids; /* its own, then those of its aliases */
 	size_t n_ids;
-	struct timespec mtime; /* of what was resolved */
 	const struct ecap_probe_desc *probe;
 	uint32_t first_row; /* of the probe's hooks */
 	struct ecap_place *places;
 	size_t n_places;
 	struct ecap_inner inners[ECAP_MAX_GROUPS];
 	size_t n_inners;
+	bool is_cached;	  /* found by the dynamic linker's cache */
 	bool is_analysed; /* else there may be inner functions, but nobody has looked yet */
 	bool is_stepped;  /* at least one of them is hooked where the kernel single-steps */
 
@@ -76,6 +82,7 @@ struct ecap_target {
 	uint64_t hooked_ns; /* CLOCK_MONOTONIC; from then on nothing is missed; 0: it is not */
 	struct ecap_target *next_going; /* of those whose links are being taken away */
 	bool needs_user;		/* else it stays hooked whoever uses it */
+	int watch;			/* of its file by inotify, -1: none */
 	int user_fd;			/* pidfd of a process that does, or -1 */
 };
 
@@ -110,8 +117,11 @@ void ecap_target_analyse(struct ecap_target *t, struct ecap_budget *budget);
 void ecap_target_drop_needless(struct ecap_target *t, const bool is_emulated[ECAP_CODE_N_KINDS]);
 /* Its hooks must be gone. */
 void ecap_target_free(struct ecap_target *t);
+struct ecap_file_id ecap_file_id_of(const struct stat *st);
 /* Whether @t is the file that stat() shows as @id, under whatever name. */
 bool ecap_target_is(const struct ecap_target *t, const struct ecap_file_id *id);
+/* Whether its file was written to since it was resolved: then its functions may be elsewhere. */
+bool ecap_target_is_changed(const struct ecap_target *t);
 /* The file that stat() shows as @id is @t, too. */
 int ecap_target_add_alias(struct ecap_target *t, const struct ecap_file_id *id);
 ECAP_DEFINE_FREEP(struct ecap_target, ecap_target_free)

@@ -19,20 +19,12 @@ struct search {
 bool ecap_target_is_reachable(const struct ecap_target *t)
 {
 	struct ecap_file_id id;
-	struct stat st;
+	struct stat st, root;
 
-	if (stat(t->path, &st) < 0)
+	if (stat(t->path, &st) < 0 || stat("/", &root) < 0)
 		return false;
-	id = (struct ecap_file_id){ .dev = st.st_dev, .ino = st.st_ino };
-	return ecap_target_is(t, &id);
-}
-
-bool ecap_target_is_changed(const struct ecap_target *t)
-{
-	struct stat st;
-
-	return fstat(t->fd, &st) == 0 &&
-	       (st.st_mtim.tv_sec != t->mtime.tv_sec || st.st_mtim.tv_nsec != t->mtime.tv_nsec);
+	id = ecap_file_id_of(&st);
+	return ecap_target_is(t, &id) && (t->is_cached || st.st_dev == root.st_dev);
 }
 
 /* The target that @map may be of, by its inode number. */
@@ -51,28 +43,42 @@ static struct ecap_target *find_candidate(const struct search *s, const struct e
 	return NULL;
 }
 
+/* Whether we could not look, which says nothing of the process. */
+static bool is_our_lack(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+}
+
 static int on_mapping(pid_t pid, const struct ecap_mapping *map, void *arg)
 {
 	struct search *s = arg;
 	struct ecap_target *t = find_candidate(s, map);
 	ecap_autoclose int fd = t ? ecap_mapping_open(pid, map) : -1;
+	struct ecap_file_id id;
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 ||
-	    !ecap_target_is(t, &(struct ecap_file_id){ st.st_dev, st.st_ino }))
+	if (t && is_our_lack(fd))
+		return fd;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return 0;
+	id = ecap_file_id_of(&st);
+	if (!ecap_target_is(t, &id))
 		return 0;
 	t->user_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (t->user_fd >= 0)
-		s->n_left--;
+	if (t->user_fd < 0)
+		return is_our_lack(-errno) ? -errno : 0;
+	s->n_left--;
 	return 0;
 }
 
 static int on_process(pid_t pid, void *arg)
 {
 	const struct search *s = arg;
+	int r = ecap_mapping_each(pid, on_mapping, arg);
 
-	(void)ecap_mapping_each(pid, on_mapping, arg); /* it may have ended */
-	return s->n_left ? 0 : 1;
+	if (is_our_lack(r))
+		return r;
+	return s->n_left ? 0 : 1; /* other errors: it may have ended */
 }
 
 int ecap_users_find(struct ecap_target *const *targets, size_t n)

@@ -7,16 +7,14 @@
 struct ecap_target;
 
 /*
- * Who uses a target. One that a new process can still find under its name stays hooked whoever uses
- * it, so that the next process is seen from its first byte. One in a container's root, deleted or
- * replaced stays as long as a process has it mapped: our descriptor and hooks keep its filesystem
- * busy.
+ * Who uses a target. One that a new process can still find under its name, on the root filesystem
+ * or by the dynamic linker's cache, stays hooked whoever uses it, so that the next process is seen
+ * from its first byte. One in a container's root, on another filesystem, deleted or replaced stays
+ * as long as a process has it mapped: our descriptor and hooks keep its filesystem busy.
  */
 
-/* Whether @t's path leads to its file, for us. */
+/* Whether @t stays without a user. */
 bool ecap_target_is_reachable(const struct ecap_target *t);
-/* Whether its file was written to since it was resolved: then the hooks may be in wrong places. */
-bool ecap_target_is_changed(const struct ecap_target *t);
 
 /*
  * Look for a process that has it mapped for each of the @n @targets whose needs_user says so: their

@@ -58,7 +58,7 @@ static int check_stopped(const struct search *s)
 }
 
 /* Hand an open file to the caller of the search, if it is a new one. */
-static void offer(struct search *s, int fd, const char *path)
+static void offer(struct search *s, int fd, const char *path, bool is_mapped)
 {
 	ecap_autoclose int owned = fd;
 	struct file_key key = { 0 };
@@ -71,7 +71,7 @@ static void offer(struct search *s, int fd, const char *path)
 	if (!add_key(s->files, &key))
 		return;
 	s->where.n_files++;
-	if (s->ops->found(fd, path, s->ops->arg))
+	if (s->ops->found(fd, path, is_mapped, s->ops->arg))
 		(void)ecap_take_fd(owned);
 }
 
@@ -93,7 +93,7 @@ static int on_mapping(pid_t pid, const struct ecap_mapping *map, void *arg)
 		return r;
 	fd = ecap_mapping_open(pid, map);
 	if (fd >= 0)
-		offer(s, fd, map->path);
+		offer(s, fd, map->path, true);
 	return 0;
 }
 
@@ -116,7 +116,7 @@ static void offer_path(struct search *s, const char *path)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd >= 0)
-		offer(s, fd, path);
+		offer(s, fd, path, false);
 }
 
 static int on_cached(const char *path, void *arg)

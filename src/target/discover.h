@@ -16,10 +16,11 @@ struct ecap_discovery_ops {
 	/* Whether a library of the linker cache is worth a look; @name has no directory. */
 	bool (*wants_name)(const char *name, void *arg);
 	/*
-	 * A file, met for the first time in this search. Returns true if it keeps @fd (opened for
-	 * reading). @path is for people; it may lie in another mount namespace or be gone.
+	 * A file, met for the first time in this search: in the cache or named, or mapped. Returns
+	 * true if it keeps @fd (opened for reading). @path is for people; it may lie in another
+	 * mount namespace or be gone.
 	 */
-	bool (*found)(int fd, const char *path, void *arg);
+	bool (*found)(int fd, const char *path, bool is_mapped, void *arg);
 	/* Whether to look no further; asked before each file. NULL: never. */
 	bool (*stopped)(void *arg);
 	void *arg;

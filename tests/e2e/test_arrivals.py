@@ -28,8 +28,9 @@ def libssl(peer):
 def with_library(stranger, player, public_peer):
     """Start a peer, as the user that we capture, with the library in a folder."""
 
-    def start(folder, *args):
-        command = ["/usr/bin/env", f"LD_LIBRARY_PATH={folder}", public_peer, *(args or ["every"])]
+    def start(folder, *args, preload=""):
+        names = [f"LD_LIBRARY_PATH={folder}", f"LD_PRELOAD={preload}"]
+        command = ["/usr/bin/env", *names, public_peer, *(args or ["every"])]
         return player(*process.as_user(stranger.uid, command))
 
     return start
@@ -162,26 +163,88 @@ def test_comes_back_at_once(ecapture, stranger, with_library, libssl, public_dir
         assert_same(capture, report)
 
 
-def test_written_in_place(ecapture, stranger, with_library, libssl, public_dir):
-    """A file that was written to may have its functions elsewhere: it is looked at anew."""
-    path = new_copy(libssl, public_dir / "in-place")
-    with_library(path.parent).play()
+def test_touched(ecapture, stranger, with_library, libssl, public_dir):
+    """Written to, but with its functions where they were: who uses it goes on without a gap."""
+    path = new_copy(libssl, public_dir / "touched")
+    talker = with_library(path.parent, "stream", "--count", 0, "--size", 300)
+    run = ecapture("-u", stranger.uid, "--debug")
+    talker.go()
+    talker.wait_progress(200)
+    os.utime(path)
+    report = with_library(path.parent).play()
+    talker.wait_progress(talker.progress() + 200)
+    talker.tell("stop")
+    (streamed,) = talker.reports()
+    capture = run.finish()
+    assert not run.err.find(lambda line: "was written to" in line)
+    assert_same(capture, streamed)
+    check(capture, report)
+
+
+def test_written_in_place(ecapture, player, peer_binary, tmp_path):
+    """A file that has its functions elsewhere by now is unhooked before anybody maps it."""
+    folder = peer_binary.parent
+    path = tmp_path / "libpretender.so"
+    shutil.copyfile(folder / "libpretender.so", path)
+
+    def pretended():
+        library_path = f"LD_LIBRARY_PATH={tmp_path}"
+        return player("/usr/bin/env", library_path, folder / "pretended", 20, "w")
+
+    run = ecapture("--placement", "public")
+    first = pretended()
+    wait_hooked(run, path)
+    returned = [first.play()["returned"]]
+    start = len(run.err.lines)
+    with open(path, "r+b") as file:
+        file.write((folder / "libpretender-stepped.so").read_bytes())
+    run.err.wait_for(lambda line: f"{path} was written to" in line, 30, "the change", start)
+    wait.until(lambda: str(path) not in open_files(run.pid), 30, "its hooks are gone")
+    second = pretended()
+    wait_hooked(run, path, start)
+    returned.append(second.play()["returned"])
+    capture = run.finish()
+    for actor, lengths in zip((first, second), returned):
+        assert len(take_late(capture, actor.pid)) == 1
+        capture.assert_no_loss(actor.pid)
+        (conn,) = capture.of(actor.pid)
+        # the last one goes past the public functions
+        assert [chunk.length for chunk in conn.send.chunks] == lengths[:-1]
+
+
+def test_unmounted(ecapture, stranger, with_library, libssl, public_dir):
+    """A filesystem that nobody uses can be unmounted, although a library of it was hooked."""
+    folder = public_dir / "own"
+    folder.mkdir(mode=0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "own", folder], check=True)
+    try:
+        run = ecapture("-u", stranger.uid)
+        path = new_copy(libssl, folder / "lib")
+        actor = with_library(path.parent)
+        wait_hooked(run, path)
+        report = actor.play()
+        wait.until(
+            lambda: subprocess.run(["umount", folder], stderr=subprocess.DEVNULL).returncode == 0,
+            20, "umount",
+        )  # fmt: skip
+    finally:
+        if os.path.ismount(folder):
+            subprocess.run(["umount", "--lazy", folder], check=True)
+    capture = run.finish()
+    assert len(take_late(capture, actor.pid)) == 1
+    assert_same(capture, report)
+
+
+def test_deleted(ecapture, stranger, with_library, libssl, public_dir):
+    """What is deleted while nobody uses it is let go."""
+    path = new_copy(libssl, public_dir / "deleted")
     run = ecapture("-u", stranger.uid, "--debug")
     actor = with_library(path.parent)
     wait_hooked(run, path)
     actor.play()
-    with open(path, "r+b") as file:
-        magic = file.read(4)
-        file.seek(0)
-        file.write(magic)
-    second = with_library(path.parent)
-    run.err.wait_for(lambda line: f"{path} was written to" in line, 30, "the change")
-    changed = run.err.lines.index(f"ecapture: {path} was written to: hooked anew")
-    wait_hooked(run, path, start=changed)
-    report = second.play()
-    capture = run.finish()
-    assert len(take_late(capture, second.pid)) == 1
-    assert_same(capture, report)
+    assert not run.err.find(lambda line: f"{path}: unhooked" in line)
+    path.unlink()
+    run.err.wait_for(lambda line: f"{path}: unhooked" in line, 20, "it goes")
 
 
 IN_NAMESPACE = """
@@ -198,9 +261,13 @@ def server(player, certificate):
     return player(process.PYTHON, script, "server", cert, key, "asked").go()
 
 
+def open_files(pid):
+    return [link_of(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+
+
 def held(pid, library):
     """How many of these files, whose mounts are gone but for it, the process holds open."""
-    return [link_of(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()].count(f"/{library.name}")
+    return open_files(pid).count(f"/{library.name}")
 
 
 def rss_mib(pid):

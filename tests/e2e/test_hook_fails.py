@@ -84,3 +84,15 @@ def test_a39_the_other_library_is_captured(ecapture, copied, peer, kernel_ids, r
     assert told(run, library), run.err.tail()
     assert run.err.find(lambda line: "capturing" in line and str(library) not in line)
     kernel.assert_nothing_left(kernel_ids)
+
+
+def test_a39_a_later_library_fails(ecapture, copied, private, rung):
+    """One that appears while we capture can not be hooked: it is named, the others stay."""
+    actor = private("nonblock")
+    run = ecapture(rung=rung)
+    library, _ = copied("SSL_clear")
+    run.err.wait_for(lambda line: f"cannot hook {library} " in line, 30, "the refusal")
+    report = actor.play()
+    capture = run.finish()
+    assert len(told(run, library)) == 1
+    assert_same(capture, report)

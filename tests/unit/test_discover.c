@@ -23,12 +23,13 @@ static bool wants_all(const char *name, void *arg)
 	return true;
 }
 
-static bool count_file(int fd, const char *path, void *arg)
+static bool count_file(int fd, const char *path, bool is_mapped, void *arg)
 {
 	struct count *count = arg;
 
 	(void)fd;
 	(void)path;
+	(void)is_mapped;
 	count->n_found++;
 	return false;
 }
