@@ -371,7 +371,7 @@ static bool make_room(struct ecap_attacher *a)
 static void hook_arrival(struct ecap_attacher *a, struct ecap_target *t,
 			 const struct ecap_arrival *arrival)
 {
-	ecap_cleanup(ecap_buf_done) struct ecap_buf text;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf text = { 0 };
 	uint64_t found_ns = ecap_clock_monotonic();
 
 	ecap_buf_init(&text, MAX_SUMMARY);

@@ -415,7 +415,7 @@ static void put_required(const struct ecap_selection *sel, struct ecap_buf *out)
 static int explain_named(const struct ecap_finder *f, const char *path, int fd, int r)
 {
 	const char *option = ecap_selection_option(&f->opts.selection);
-	ecap_cleanup(ecap_buf_done) struct ecap_buf required;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf required = { 0 };
 	uint8_t magic[4] = { 0 };
 	ssize_t n = pread(fd, magic, sizeof(magic), 0);
 	char why[256];

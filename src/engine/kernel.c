@@ -405,7 +405,7 @@ struct trials {
 
 static void tell_emulated(const struct ecap_kernel *k)
 {
-	ecap_cleanup(ecap_buf_done) struct ecap_buf kinds;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf kinds = { 0 };
 
 	ecap_buf_init(&kinds, MAX_KINDS_TEXT);
 	for (unsigned int i = 0; i < ECAP_CODE_N_KINDS; i++) {

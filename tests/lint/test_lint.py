@@ -47,6 +47,8 @@ def make_project(lint, tmp_path, monkeypatch):
         ("v[i] = reallocarray(v[i], n, 2);", "realloc"),
         ('sscanf(line, "%d %s", &n, word);', "scanf"),
         ('sscanf(line,\n\t"%[a-z]", word);', "scanf"),
+        ("ecap_cleanup(ecap_buf_done) struct ecap_buf text;", "ecap_buf_done"),
+        ("ecap_autofree char *line;", "ecap_autofree"),
     ],
 )
 def test_banned_call_is_reported(lint, project, code, word):
@@ -70,6 +72,8 @@ def test_banned_call_is_reported(lint, project, code, word):
         'sscanf(line, "%15s %d", word, &n);',
         'sscanf(line, "%d", &n); puts("%s");',
         "int systems(void);",
+        "ecap_cleanup(ecap_buf_done) struct ecap_buf text = { 0 };",
+        "ecap_autoclose int fd = open(path, flags);",
         "ecap_strerror(r, buf, n);",
     ],
 )
