@@ -306,10 +306,13 @@ def test_namespaces_come_and_go(
     capture = run.finish()
     late = {event["pid"] for event in capture.losses if event["reason"] == "late_attach"}
     seen = {conn.pid for conn in capture.of(*pids) if conn.send.length and conn.recv.length}
-    assert set(pids) <= late | seen, "each was seen, or its loss told"
+    missed = capture.stats[-1]["missed_files"]
+    silent = set(pids) - late - seen
+    assert len(silent) <= missed, f"{silent} were neither seen nor told; {missed} files missed"
     assert seen, "not one was hooked in time"
     with capsys.disabled():
         print(
-            f"\n{len(seen)} of {COUNT} new libraries were hooked before the first request; "
+            f"\n{len(seen)} of {COUNT} new libraries were hooked before the first request, "
+            f"{len(silent)} are only counted; "
             f"at most {most} at a time; {rss} MiB at the start, in the middle, at the end"
         )
