@@ -59,8 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct http1_step steps[MAX_STEPS];
 	struct http1_run run = { .limits = ecap_http1_default_limits };
-	ecap_cleanup(ecap_buf_done) struct ecap_buf whole;
-	ecap_cleanup(ecap_buf_done) struct ecap_buf bytes;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf whole = { 0 };
+	ecap_cleanup(ecap_buf_done) struct ecap_buf bytes = { 0 };
 	size_t n;
 
 	ecap_buf_init(&whole, 64 << 20);

@@ -55,7 +55,7 @@ static void head_beyond_the_limit_is_raw(void **state)
 		text(0, GET),
 		text(0, "GET /0123456789012345 HTTP/1.1\r\n\r\n"),
 	};
-	ecap_cleanup(ecap_buf_done) struct ecap_buf log;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf log = { 0 };
 	struct ecap_http1_counters counters;
 
 	(void)state;
@@ -77,7 +77,7 @@ static void fields_beyond_the_limit_are_not_listed(void **state)
 		     "PUT / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\nContent-Length: 2\r\n\r\nxy" GET),
 		text(1, OK "Transfer-Encoding: chunked\r\n\r\n0\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n"),
 	};
-	ecap_cleanup(ecap_buf_done) struct ecap_buf log;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf log = { 0 };
 	struct ecap_http1_counters counters;
 
 	(void)state;
@@ -97,7 +97,7 @@ static void body_beyond_the_limit_is_cut(void **state)
 		text(0, "56789" GET),
 		text(1, OK "Content-Length: 8\r\n\r\nabcdefgh"),
 	};
-	ecap_cleanup(ecap_buf_done) struct ecap_buf log;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf log = { 0 };
 	struct ecap_http1_counters counters;
 
 	(void)state;
@@ -131,8 +131,8 @@ static void decoding_stops_at_its_limits(void **state)
 	struct ecap_http1_limits limits = ecap_http1_default_limits;
 	const struct http1_step steps[] = { text(0, GET), bomb(OK "Content-Encoding: gzip\r\n\r\n",
 							       8 << 20, coded, sizeof(coded)) };
-	ecap_cleanup(ecap_buf_done) struct ecap_buf by_ratio;
-	ecap_cleanup(ecap_buf_done) struct ecap_buf by_size;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf by_ratio = { 0 };
+	ecap_cleanup(ecap_buf_done) struct ecap_buf by_size = { 0 };
 
 	(void)state;
 	limits.max_body = 4;
@@ -155,7 +155,7 @@ static void requests_beyond_the_limit_are_forgotten(void **state)
 		text(1, OK "Content-Length: 1\r\n\r\n2"),
 		text(1, OK "Content-Length: 1\r\n\r\n3"),
 	};
-	ecap_cleanup(ecap_buf_done) struct ecap_buf log;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf log = { 0 };
 	struct ecap_http1_counters counters;
 
 	(void)state;
@@ -179,8 +179,8 @@ static void memory_beyond_the_limit_is_not_used(void **state)
 		text(0, GET),
 		text(1, OK "Content-Length: 1\r\n\r\nx"),
 	};
-	ecap_cleanup(ecap_buf_done) struct ecap_buf log;
-	ecap_cleanup(ecap_buf_done) struct ecap_buf none;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf log = { 0 };
+	ecap_cleanup(ecap_buf_done) struct ecap_buf none = { 0 };
 	struct ecap_http1_counters counters;
 
 	(void)state;
@@ -204,7 +204,7 @@ static void trailers_have_the_limit_of_heads(void **state)
 		text(1, "B: 0123456789\r\nC: 0123456789\r\nD: 0123456789\r\n\r\n"),
 		text(1, OK "\r\n"),
 	};
-	ecap_cleanup(ecap_buf_done) struct ecap_buf log;
+	ecap_cleanup(ecap_buf_done) struct ecap_buf log = { 0 };
 
 	(void)state;
 	limits.max_head = 50;
