@@ -184,7 +184,7 @@ static int hook(struct ecap_attacher *a, struct ecap_target *t)
 	if (r < 0)
 		return r;
 	t->hooked_ns = ecap_clock_monotonic();
-	if (a->watch)
+	if (!a->opts.dry_run)
 		watch_file(a, t);
 	tell_target(a, t);
 	return 0;
@@ -338,7 +338,8 @@ static void check_change(struct ecap_attacher *a, struct ecap_target *t)
 {
 	if (!ecap_target_is_changed(t) || ecap_finder_confirm(a->finder, t))
 		return;
-	ecap_warn("%s was written to: unhooked until somebody uses it again", t->path);
+	ecap_warn("%s was written to: unhooked%s", t->path,
+		  a->watch ? " until somebody uses it again" : ", start anew to capture it");
 	let_go(a, t);
 }
 

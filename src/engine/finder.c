@@ -204,7 +204,7 @@ static bool found_file(int fd, const char *path, bool is_mapped, void *arg)
 
 	switch (add_file(f, &f->budget, fd, path, &t)) {
 	case ECAP_LOOK_NEW:
-		t->is_cached = !is_mapped;
+		t->is_named = !is_mapped;
 		analyse(f, t, &f->budget);
 		return true;
 	case ECAP_LOOK_FULL:
@@ -451,6 +451,7 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path)
 		return explain_named(f, path, fd, r);
 	(void)ecap_take_fd(fd);
 	f->n_targets = 1;
+	f->targets[0]->is_named = true;
 	analyse(f, f->targets[0], &f->budget);
 	return 1;
 }

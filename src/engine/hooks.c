@@ -275,6 +275,7 @@ int ecap_hooks_add(struct ecap_hooks *h, struct ecap_target *t)
 	int r = hook_best(h, t);
 
 	if (r < 0) {
+		unbind_target(t); /* of processes that ended meanwhile */
 		ecap_hooks_forget(h, t);
 		return r;
 	}

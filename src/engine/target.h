@@ -64,7 +64,7 @@ struct ecap_target {
 	size_t n_places;
 	struct ecap_inner inners[ECAP_MAX_GROUPS];
 	size_t n_inners;
-	bool is_cached;	  /* found by the dynamic linker's cache */
+	bool is_named;	  /* by the dynamic linker's cache, a probe or the user */
 	bool is_analysed; /* else there may be inner functions, but nobody has looked yet */
 	bool is_stepped;  /* at least one of them is hooked where the kernel single-steps */
 

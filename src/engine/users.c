@@ -16,15 +16,24 @@ struct search {
 	size_t n_left; /* to find a user of */
 };
 
+/* Nobody unmounts these. */
+static bool is_of_system(dev_t dev)
+{
+	struct stat root, usr;
+
+	return (stat("/", &root) == 0 && root.st_dev == dev) ||
+	       (stat("/usr", &usr) == 0 && usr.st_dev == dev);
+}
+
 bool ecap_target_is_reachable(const struct ecap_target *t)
 {
 	struct ecap_file_id id;
-	struct stat st, root;
+	struct stat st;
 
-	if (stat(t->path, &st) < 0 || stat("/", &root) < 0)
+	if (stat(t->path, &st) < 0)
 		return false;
 	id = ecap_file_id_of(&st);
-	return ecap_target_is(t, &id) && (t->is_cached || st.st_dev == root.st_dev);
+	return ecap_target_is(t, &id) && (t->is_named || is_of_system(st.st_dev));
 }
 
 /* The target that @map may be of, by its inode number. */

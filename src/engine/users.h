@@ -7,10 +7,10 @@
 struct ecap_target;
 
 /*
- * Who uses a target. One that a new process can still find under its name, on the root filesystem
- * or by the dynamic linker's cache, stays hooked whoever uses it, so that the next process is seen
- * from its first byte. One in a container's root, on another filesystem, deleted or replaced stays
- * as long as a process has it mapped: our descriptor and hooks keep its filesystem busy.
+ * Who uses a target. One that a new process can still find under its name, on the filesystems of
+ * the system or because it was named, stays hooked whoever uses it, so that the next process is
+ * seen from its first byte. One in a container's root, on another filesystem, deleted or replaced
+ * stays as long as a process has it mapped: our descriptor and hooks keep its filesystem busy.
  */
 
 /* Whether @t stays without a user. */

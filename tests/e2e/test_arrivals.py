@@ -181,35 +181,66 @@ def test_touched(ecapture, stranger, with_library, libssl, public_dir):
     check(capture, report)
 
 
-def test_written_in_place(ecapture, player, peer_binary, tmp_path):
-    """A file that has its functions elsewhere by now is unhooked before anybody maps it."""
+@pytest.fixture
+def pretended(player, peer_binary, tmp_path):
+    """Start users of a copy of libpretender.so, whose functions can be moved; returns it, too."""
     folder = peer_binary.parent
     path = tmp_path / "libpretender.so"
-    shutil.copyfile(folder / "libpretender.so", path)
+    shutil.copyfile(folder / path.name, path)
 
-    def pretended():
+    def start():
         library_path = f"LD_LIBRARY_PATH={tmp_path}"
         return player("/usr/bin/env", library_path, folder / "pretended", 20, "w")
 
-    run = ecapture("--placement", "public")
-    first = pretended()
-    wait_hooked(run, path)
-    returned = [first.play()["returned"]]
+    return start, path
+
+
+def move_functions(run, path, peer_binary):
+    """Write to the file what has them elsewhere; returns when nothing of it is hooked any more."""
     start = len(run.err.lines)
     with open(path, "r+b") as file:
-        file.write((folder / "libpretender-stepped.so").read_bytes())
+        file.write((peer_binary.parent / "libpretender-stepped.so").read_bytes())
     run.err.wait_for(lambda line: f"{path} was written to" in line, 30, "the change", start)
     wait.until(lambda: str(path) not in open_files(run.pid), 30, "its hooks are gone")
-    second = pretended()
+    return start
+
+
+def check_pretended(capture, actor, returned):
+    capture.assert_no_loss(actor.pid)
+    (conn,) = capture.of(actor.pid)
+    # the last one goes past the public functions
+    assert [chunk.length for chunk in conn.send.chunks] == returned[:-1]
+
+
+def test_written_in_place(ecapture, pretended, peer_binary):
+    """A file that has its functions elsewhere by now is unhooked before anybody maps it."""
+    use, path = pretended
+    run = ecapture("--placement", "public")
+    actors = [use()]
+    wait_hooked(run, path)
+    returned = [actors[0].play()["returned"]]
+    start = move_functions(run, path, peer_binary)
+    actors.append(use())
     wait_hooked(run, path, start)
-    returned.append(second.play()["returned"])
+    returned.append(actors[1].play()["returned"])
     capture = run.finish()
-    for actor, lengths in zip((first, second), returned):
+    for actor, numbers in zip(actors, returned):
         assert len(take_late(capture, actor.pid)) == 1
-        capture.assert_no_loss(actor.pid)
-        (conn,) = capture.of(actor.pid)
-        # the last one goes past the public functions
-        assert [chunk.length for chunk in conn.send.chunks] == lengths[:-1]
+        check_pretended(capture, actor, numbers)
+
+
+def test_named_file_written_in_place(ecapture, pretended, peer_binary):
+    """It is not looked for again, and its users live."""
+    use, path = pretended
+    run = ecapture("--libssl", path, "--placement", "public")
+    first = use()
+    returned = first.play()["returned"]
+    move_functions(run, path, peer_binary)
+    second = use()
+    second.play()
+    capture = run.finish()
+    check_pretended(capture, first, returned)
+    assert not capture.of(second.pid)
 
 
 def test_unmounted(ecapture, stranger, with_library, libssl, public_dir):
