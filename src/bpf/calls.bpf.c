@@ -60,8 +60,10 @@ static __always_inline struct ecap_check *check_of(__u64 cookie)
 	return is_in_state(check, ECAP_CHECK_IDLE) ? NULL : check;
 }
 
-/* An inner function whose check is idle, not all of its hooks being in place: the public one shows
- * what it does. */
+/*
+ * An inner function whose check is idle, not all of its hooks being in place: the public one shows
+ * what it does.
+ */
 static __always_inline int is_too_early(__u32 row, const struct ecap_check *check)
 {
 	return is_inner(row) && !check;

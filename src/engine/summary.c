@@ -12,7 +12,7 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-/* Returns whether the kernel side lost anything. */
+/* Returns whether anything was lost before the outputs, or may have been. */
 static bool log_losses(const struct ecap_out_stats *stats)
 {
 	bool any = false;
@@ -42,7 +42,7 @@ static bool log_losses(const struct ecap_out_stats *stats)
 	if (stats->invalid_records)
 		ecap_warn("%" PRIu64 " record%s from the kernel made no sense and were left out",
 			  stats->invalid_records, plural(stats->invalid_records));
-	return any || stats->invalid_records;
+	return any || stats->missed_files || stats->invalid_records;
 }
 
 /* Returns whether the output lacks anything. */
