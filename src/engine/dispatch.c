@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "engine/kernel.h"
 #include "engine/notice.h"
-#include "engine/outputs.h"
+#include "engine/pipeline.h"
 #include "engine/record.h"
 #include "engine/registry.h"
 #include "flow/flow.h"
@@ -34,7 +34,7 @@ struct facts {
 
 struct ecap_dispatch {
 	struct ecap_kernel *kernel;
-	struct ecap_outputs *outputs; /* borrowed */
+	struct ecap_pipeline *pipeline; /* borrowed */
 	void (*moved)(void *arg, uint32_t pid);
 	void *moved_arg;
 	struct ecap_flow *flow;
@@ -213,7 +213,36 @@ static void emit_gap(struct ecap_dispatch *d, struct ecap_out_event ev, const st
 		.has_off = true,
 		.has_bytes = true,
 	};
-	ecap_outputs_put(d->outputs, &ev);
+	ecap_pipeline_put(d->pipeline, &ev);
+}
+
+/* No more comes on @conn; @ev has everything but that. */
+static void end_conn(struct ecap_dispatch *d, struct ecap_conn *conn, struct ecap_out_event ev,
+		     bool is_closed)
+{
+	ev.type = ECAP_OUT_CLOSE;
+	ev.dir = ECAP_OUT_DIR_UNKNOWN;
+	ev.conn.id = conn->id;
+	ev.close = (struct ecap_out_close){ .is_closed = is_closed };
+	ecap_pipeline_put(d->pipeline, &ev);
+	ecap_flow_end_conn(d->flow, conn);
+}
+
+/*
+ * The connection of @key, NULL beyond a limit. A handle that was born anew is another one; @ev has
+ * the time and the process for the end of what it was before.
+ */
+static struct ecap_conn *conn_of(struct ecap_dispatch *d, struct ecap_flow_process *process,
+				 const struct ecap_conn_key *key, const struct ecap_out_event *ev)
+{
+	struct ecap_conn *conn = NULL;
+	int r = process ? ecap_flow_get_conn(d->flow, process, key, &conn) : -ENOSPC;
+
+	if (r == -EEXIST) {
+		end_conn(d, conn, *ev, true);
+		r = ecap_flow_get_conn(d->flow, process, key, &conn);
+	}
+	return r < 0 ? NULL : conn;
 }
 
 static void on_data(struct ecap_dispatch *d, const struct ecap_data_event *rec)
@@ -222,13 +251,14 @@ static void on_data(struct ecap_dispatch *d, const struct ecap_data_event *rec)
 	const struct gap gap = { rec->off, rec->gap_calls, rec->gap_reason };
 	const struct ecap_probe_desc *probe = NULL;
 	const struct ecap_hook *hook = ecap_registry_get_row(rec->row, &probe);
-	struct ecap_conn *conn = NULL;
+	struct ecap_conn *conn;
 	struct description about;
 	int64_t missing = 0;
 
 	describe_with_uid(d, &rec->hdr, process, rec->uid, &about);
+	conn = conn_of(d, process, &rec->conn, &about.ev);
 	about.ev.dir = out_dir(rec->dir);
-	if (process && ecap_flow_get_conn(d->flow, process, &rec->conn, &conn) == 0) {
+	if (conn) {
 		about.ev.conn.id = conn->id;
 		missing = ecap_conn_place(conn, rec->dir, rec->off, rec->len);
 	}
@@ -249,7 +279,7 @@ static void on_data(struct ecap_dispatch *d, const struct ecap_data_event *rec)
 	};
 	d->n_events++;
 	d->n_bytes += rec->len;
-	ecap_outputs_put(d->outputs, &about.ev);
+	ecap_pipeline_put(d->pipeline, &about.ev);
 }
 
 static void on_line(struct ecap_dispatch *d, const struct ecap_line_event *rec)
@@ -271,7 +301,7 @@ static void on_line(struct ecap_dispatch *d, const struct ecap_line_event *rec)
 	if (process)
 		ecap_flow_count_process(d->flow, process);
 	d->n_commands++;
-	ecap_outputs_put(d->outputs, &about.ev);
+	ecap_pipeline_put(d->pipeline, &about.ev);
 }
 
 static void on_loss(struct ecap_dispatch *d, const struct ecap_loss_event *rec)
@@ -292,7 +322,7 @@ static void on_loss(struct ecap_dispatch *d, const struct ecap_loss_event *rec)
 		.calls = rec->calls,
 		.has_bytes = rec->bytes != ECAP_BYTES_UNKNOWN,
 	};
-	ecap_outputs_put(d->outputs, &about.ev);
+	ecap_pipeline_put(d->pipeline, &about.ev);
 }
 
 /* Report what is missing between the last record of a direction and its end. */
@@ -307,26 +337,27 @@ static void end_stream(struct ecap_dispatch *d, struct ecap_conn *conn, unsigned
 static void on_conn_end(struct ecap_dispatch *d, const struct ecap_conn_end_event *rec)
 {
 	struct ecap_flow_process *process;
-	struct ecap_conn *conn = NULL;
+	struct ecap_conn *conn;
 	struct description about;
 
 	if (!rec->off[ECAP_SEND] && !rec->off[ECAP_RECV])
 		return; /* it never carried anything */
 	process = process_of(d, &rec->hdr, rec->conn.incarnation);
-	if (!process || ecap_flow_get_conn(d->flow, process, &rec->conn, &conn) < 0)
-		return;
 	describe_with_uid(d, &rec->hdr, process, rec->uid, &about);
+	conn = conn_of(d, process, &rec->conn, &about.ev);
+	if (!conn)
+		return;
 	for (unsigned int dir = 0; dir < ECAP_DIR_COUNT; dir++) {
 		const struct gap gap = { rec->off[dir], rec->gap_calls[dir], rec->gap_reason[dir] };
 
 		end_stream(d, conn, dir, &gap, about.ev);
 	}
-	ecap_flow_end_conn(d->flow, conn);
+	end_conn(d, conn, about.ev, true);
 }
 
 /* Without a record that says where its streams ended, ask the kernel's table. */
 static void end_conn_by_table(struct ecap_dispatch *d, struct ecap_conn *conn,
-			      const struct ecap_out_event *ev)
+			      const struct ecap_out_event *ev, bool is_closed)
 {
 	struct ecap_stream_key key = {
 		.incarnation = conn->key.incarnation,
@@ -343,14 +374,14 @@ static void end_conn_by_table(struct ecap_dispatch *d, struct ecap_conn *conn,
 			end_stream(d, conn, dir, &gap, *ev);
 		}
 	}
-	ecap_flow_end_conn(d->flow, conn);
+	end_conn(d, conn, *ev, is_closed);
 }
 
 static void end_process(struct ecap_dispatch *d, struct ecap_flow_process *process,
-			const struct ecap_out_event *ev)
+			const struct ecap_out_event *ev, bool is_closed)
 {
 	while (process->conns)
-		end_conn_by_table(d, process->conns, ev);
+		end_conn_by_table(d, process->conns, ev, is_closed);
 	ecap_flow_end_process(d->flow, process);
 }
 
@@ -367,7 +398,7 @@ static void on_proc_end(struct ecap_dispatch *d, const struct ecap_proc_event *r
 	if (!process)
 		return;
 	describe(d, &rec->hdr, process, &about);
-	end_process(d, process, &about.ev);
+	end_process(d, process, &about.ev, true);
 }
 
 /* Until its links are bound anew, nothing that the process says is seen. */
@@ -383,7 +414,7 @@ static void on_proc_moved(struct ecap_dispatch *d, const struct ecap_proc_event 
 		.calls = 1,
 	};
 	d->told_calls[ECAP_LOSS_LATE_ATTACH]++;
-	ecap_outputs_put(d->outputs, &about.ev);
+	ecap_pipeline_put(d->pipeline, &about.ev);
 	d->moved(d->moved_arg, rec->hdr.tgid);
 }
 
@@ -396,11 +427,11 @@ void ecap_dispatch_end_processes(struct ecap_dispatch *d,
 		struct description about;
 
 		next = process->next;
-		if (!ends(arg, process->incarnation))
+		if (ends && !ends(arg, process->incarnation))
 			continue;
 		describe_process(d, process, &about);
 		about.ev.ts_ns = now(d);
-		end_process(d, process, &about.ev);
+		end_process(d, process, &about.ev, ends != NULL);
 	}
 }
 
@@ -470,24 +501,17 @@ static void emit_untold(struct ecap_dispatch *d, struct ecap_out_event ev)
 			.calls = calls,
 			.has_bytes = bytes > 0,
 		};
-		ecap_outputs_put(d->outputs, &ev);
+		ecap_pipeline_put(d->pipeline, &ev);
 	}
-}
-
-static bool always(void *arg, uint64_t incarnation)
-{
-	(void)arg;
-	(void)incarnation;
-	return true;
 }
 
 void ecap_dispatch_end(struct ecap_dispatch *d)
 {
 	struct ecap_out_event end = { .ts_ns = now(d), .host = d->host };
 
-	ecap_dispatch_end_processes(d, always, NULL);
+	ecap_dispatch_end_processes(d, NULL, NULL);
 	emit_untold(d, end);
-	ecap_outputs_end(d->outputs, &end);
+	ecap_pipeline_end(d->pipeline, &end);
 }
 
 /* An event of ours, not of a process. */
@@ -506,7 +530,7 @@ void ecap_dispatch_target_event(struct ecap_dispatch *d, const struct ecap_out_t
 	struct ecap_out_event ev = own_event(d, ECAP_OUT_TARGET);
 
 	ev.target = *target;
-	ecap_outputs_put(d->outputs, &ev);
+	ecap_pipeline_put(d->pipeline, &ev);
 }
 
 void ecap_dispatch_late(struct ecap_dispatch *d, const struct ecap_notice *notice)
@@ -530,7 +554,14 @@ void ecap_dispatch_late(struct ecap_dispatch *d, const struct ecap_notice *notic
 		.calls = notice->n_processes,
 	};
 	d->n_late += notice->n_processes;
-	ecap_outputs_put(d->outputs, &ev);
+	ecap_pipeline_put(d->pipeline, &ev);
+}
+
+void ecap_dispatch_idle(struct ecap_dispatch *d)
+{
+	struct ecap_out_event ev = own_event(d, ECAP_OUT_IDLE);
+
+	ecap_pipeline_put(d->pipeline, &ev);
 }
 
 void ecap_dispatch_stats_event(struct ecap_dispatch *d, const struct ecap_out_stats *stats)
@@ -538,7 +569,7 @@ void ecap_dispatch_stats_event(struct ecap_dispatch *d, const struct ecap_out_st
 	struct ecap_out_event ev = own_event(d, ECAP_OUT_STATS);
 
 	ev.stats = stats;
-	ecap_outputs_put(d->outputs, &ev);
+	ecap_pipeline_put(d->pipeline, &ev);
 }
 
 /* ----------------------------------------------------------------------------------- life cycle */
@@ -564,7 +595,7 @@ int ecap_dispatch_new(const struct ecap_dispatch_opts *opts, struct ecap_dispatc
 	memcpy(d->host, uts.nodename, sizeof(d->host));
 	ecap_clock_init(&d->clock);
 	d->kernel = opts->kernel;
-	d->outputs = opts->outputs;
+	d->pipeline = opts->pipeline;
 	d->moved = opts->moved;
 	d->moved_arg = opts->moved_arg;
 	d->n_rows = ecap_registry_n_rows();

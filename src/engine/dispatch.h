@@ -11,14 +11,14 @@ struct ecap_kernel;
 struct ecap_notice;
 struct ecap_out_stats;
 struct ecap_out_target;
-struct ecap_outputs;
+struct ecap_pipeline;
 
-/* From records to outputs: checks each record, keeps the flow, formats events. */
+/* From records to outputs: checks each record, keeps the flow, makes events. */
 struct ecap_dispatch;
 
 struct ecap_dispatch_opts {
 	struct ecap_kernel *kernel;
-	struct ecap_outputs *outputs;
+	struct ecap_pipeline *pipeline;
 	/* Links that are bound to process @pid must be bound anew. */
 	void (*moved)(void *arg, uint32_t pid);
 	void *moved_arg;
@@ -42,7 +42,10 @@ ECAP_DEFINE_FREEP(struct ecap_dispatch, ecap_dispatch_free)
 /* Take one record from the ring; @arg is the dispatch (ecap_record_fn). */
 void ecap_dispatch_record(void *arg, const void *data, size_t size);
 
-/* End the processes for which @ends returns true; it is called once for each. */
+/*
+ * End the processes for which @ends returns true; it is called once for each. NULL: all, because
+ * nobody looks any more.
+ */
 void ecap_dispatch_end_processes(struct ecap_dispatch *d,
 				 bool (*ends)(void *arg, uint64_t incarnation), void *arg);
 /* Say that a file was hooked. */
@@ -52,6 +55,8 @@ void ecap_dispatch_target_event(struct ecap_dispatch *d, const struct ecap_out_t
  * the kind ECAP_NOTICE_LATE.
  */
 void ecap_dispatch_late(struct ecap_dispatch *d, const struct ecap_notice *notice);
+/* Say that for a while no record has come. */
+void ecap_dispatch_idle(struct ecap_dispatch *d);
 /* Emit the counters as an event. */
 void ecap_dispatch_stats_event(struct ecap_dispatch *d, const struct ecap_out_stats *stats);
 /* Nothing more comes: report what is missing at the end of each stream. */

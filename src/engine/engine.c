@@ -22,6 +22,7 @@
 #include "engine/kernel.h"
 #include "engine/notify.h"
 #include "engine/outputs.h"
+#include "engine/pipeline.h"
 #include "engine/ring.h"
 #include "engine/stats.h"
 #include "engine/summary.h"
@@ -69,6 +70,7 @@ struct engine {
 	struct ecap_output specs[ECAP_MAX_OUTPUTS];
 	size_t n_specs;
 	struct ecap_outputs *outputs;
+	struct ecap_pipeline *pipeline;
 };
 
 /* ------------------------------------------------------------------------------------ stopping */
@@ -314,6 +316,7 @@ static void on_sweep(struct engine *e)
 	(void)!read(e->sweep_fd, &n, sizeof(n));
 	e->sweep_is_due = false;
 	r = ecap_sweep(e->kernel, e->ring, e->dispatch);
+	ecap_dispatch_idle(e->dispatch);
 	ecap_attacher_settle(e->attacher);
 	flush_outputs(e);
 	if (r < 0) /* it is tried again; meanwhile a full table refuses, and is counted */
@@ -545,7 +548,9 @@ static int start(struct engine *e)
 	ecap_attacher_hook(e->attacher, e->kernel);
 	r = ecap_outputs_new(e->specs, e->n_specs, &e->opts->sink_opts, &e->outputs);
 	dispatch_opts.kernel = e->kernel;
-	dispatch_opts.outputs = e->outputs;
+	if (!r)
+		r = ecap_pipeline_new(e->outputs, &e->pipeline);
+	dispatch_opts.pipeline = e->pipeline;
 	if (!r)
 		r = ecap_dispatch_new(&dispatch_opts, &e->dispatch);
 	if (!r)
@@ -562,6 +567,7 @@ static void engine_done(struct engine *e)
 	ecap_attacher_free(e->attacher);
 	ecap_ring_free(e->ring);
 	ecap_dispatch_free(e->dispatch);
+	ecap_pipeline_free(e->pipeline);
 	ecap_outputs_free(e->outputs);
 	for (size_t i = 0; i < e->n_specs; i++)
 		ecap_dest_free(e->specs[i].dest);

@@ -28,6 +28,7 @@ struct missing {
 
 struct one_output {
 	struct ecap_output spec;
+	uint32_t types;		   /* of events that it wants */
 	struct ecap_hash *missing; /* struct direction -> struct missing, owned */
 	uint64_t refused_bytes;
 };
@@ -54,9 +55,24 @@ static bool event_range(const struct ecap_out_event *ev, uint64_t *ret_off, uint
 		*ret_bytes = ev->data.len;
 		return true;
 	}
+	if (ev->type == ECAP_OUT_RAW) {
+		*ret_off = ev->raw.off;
+		*ret_bytes = ev->raw.len;
+		return true;
+	}
+	if (ev->type == ECAP_OUT_MESSAGE) {
+		*ret_off = ev->http.message->off;
+		*ret_bytes = ev->http.message->wire_bytes;
+		return true;
+	}
 	if (ev->type == ECAP_OUT_COMMAND) { /* no stream has it */
 		*ret_off = 0;
 		*ret_bytes = ev->command.len;
+		return true;
+	}
+	if (ev->type == ECAP_OUT_HTTP) { /* of both streams; data events stand for the bytes */
+		*ret_off = 0;
+		*ret_bytes = 0;
 		return true;
 	}
 	if (ev->type != ECAP_OUT_LOSS)
@@ -126,15 +142,27 @@ static struct ecap_buf *admit(const struct one_output *o, const struct ecap_out_
 	return ecap_dest_admit(o->spec.dest);
 }
 
+uint32_t ecap_outputs_types(const struct ecap_outputs *all)
+{
+	uint32_t types = 0;
+
+	for (size_t i = 0; i < all->n; i++)
+		types |= all->items[i].types;
+	return types;
+}
+
 void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 {
 	const struct direction where = direction_of(ev);
 
 	for (size_t i = 0; i < all->n; i++) {
 		struct one_output *o = &all->items[i];
-		struct missing *m = ecap_hash_find(o->missing, &where);
 		struct ecap_buf *buf = NULL;
+		struct missing *m;
 
+		if (!(o->types & 1u << ev->type))
+			continue;
+		m = ecap_hash_find(o->missing, &where);
 		if (!m || put_missing(all, o, ecap_dest_admit(o->spec.dest), m, *ev))
 			buf = admit(o, ev);
 		if (buf)
@@ -177,6 +205,7 @@ int ecap_outputs_new(const struct ecap_output *outputs, size_t n,
 		struct one_output *o = &all->items[all->n];
 
 		o->spec = outputs[all->n++];
+		o->types = o->spec.sink->types(sink_opts);
 		r = ecap_hash_new(sizeof(struct direction), MAX_MISSING, &o->missing);
 		if (r < 0)
 			return r;

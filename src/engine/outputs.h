@@ -29,6 +29,8 @@ int ecap_outputs_new(const struct ecap_output *outputs, size_t n,
 void ecap_outputs_free(struct ecap_outputs *all);
 ECAP_DEFINE_FREEP(struct ecap_outputs, ecap_outputs_free)
 
+/* The types of events that any output wants, as in struct ecap_sink. */
+uint32_t ecap_outputs_types(const struct ecap_outputs *all);
 void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev);
 /* Nothing more comes: tell what is still missing; @end has the time and the host for that. */
 void ecap_outputs_end(struct ecap_outputs *all, const struct ecap_out_event *end);

@@ -119,12 +119,10 @@ int ecap_flow_get_conn(struct ecap_flow *f, struct ecap_flow_process *process,
 	struct ecap_conn *known = ecap_hash_find(f->conns, &handle);
 	int r;
 
-	if (known && known->key.born_ns == key->born_ns) {
+	if (known) {
 		*ret = known;
-		return 0;
+		return known->key.born_ns == key->born_ns ? 0 : -EEXIST;
 	}
-	if (known)
-		ecap_flow_end_conn(f, known);
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;

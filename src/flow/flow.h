@@ -51,8 +51,9 @@ struct ecap_flow_process *ecap_flow_find_process(struct ecap_flow *f, uint64_t i
 struct ecap_flow_process *ecap_flow_first_process(struct ecap_flow *f);
 
 /*
- * The connection of @key in @process, made if it is new. A handle that was born anew ends the
- * connection that it had before. -ENOSPC: the limit is reached.
+ * The connection of @key in @process, made if it is new. -EEXIST: the handle was born anew, and
+ * *ret is the connection that it had before, which is to be ended first. -ENOSPC: the limit is
+ * reached.
  */
 int ecap_flow_get_conn(struct ecap_flow *f, struct ecap_flow_process *process,
 		       const struct ecap_conn_key *key, struct ecap_conn **ret);

@@ -24,6 +24,8 @@
  */
 struct ecap_http1;
 
+#define ECAP_HTTP1_SIDES 2
+
 enum ecap_http1_event_type {
 	ECAP_HTTP1_HEAD,     /* the head of a message is complete, its body is not here yet */
 	ECAP_HTTP1_MESSAGE,  /* a message is over, an interim response (1xx) too */
@@ -96,7 +98,7 @@ struct ecap_http1_opts {
 
 /* Bytes of one direction, which follow what was fed or missing before. */
 struct ecap_http1_chunk {
-	unsigned int side; /* 0 or 1; which of them asks is found out */
+	unsigned int side; /* which of them asks is found out */
 	bool is_start;	   /* a read or write (or a record) of the program begins here */
 	uint64_t ts_ns;
 	const uint8_t *bytes; /* borrowed for the call */

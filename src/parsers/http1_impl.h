@@ -12,8 +12,6 @@
 
 /* What the parts of the parser share: http1.c has the states, http1_message.c what they fill. */
 
-#define ECAP_HTTP1_SIDES 2
-
 enum ecap_http1_state {
 	ECAP_HTTP1_SEEK,       /* the place is lost: raw, until a read or write begins as HTTP */
 	ECAP_HTTP1_BETWEEN,    /* a message must begin here */

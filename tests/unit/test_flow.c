@@ -45,7 +45,12 @@ static struct ecap_conn *conn_of(struct ecap_flow *f, uint64_t incarnation, uint
 
 	if (ecap_flow_get_process(f, incarnation, &p) < 0)
 		return NULL;
-	(void)ecap_flow_get_conn(f, p, &key, &c);
+	if (ecap_flow_get_conn(f, p, &key, &c) == -EEXIST) {
+		assert_true(c->key.born_ns != born);
+		ecap_flow_end_conn(f, c);
+		c = NULL;
+		(void)ecap_flow_get_conn(f, p, &key, &c);
+	}
 	return c;
 }
 
