@@ -23,9 +23,40 @@
 /* Differences up to which an unknown name is taken for a misspelt one. */
 #define MISSPELT_MAX 2
 
+static size_t count_opts(const struct ecap_opt_table *table)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < table->n_parts; i++)
+		n += table->parts[i].n_opts;
+	return n;
+}
+
+/* Option number @i of all, NULL behind the last. */
+static const struct ecap_opt *get_opt(const struct ecap_opt_table *table, size_t i)
+{
+	for (size_t j = 0; j < table->n_parts; i -= table->parts[j++].n_opts) {
+		if (i < table->parts[j].n_opts)
+			return &table->parts[j].opts[i];
+	}
+	return NULL;
+}
+
+/* Where option number @i stores, in @dest. */
+static void *place_of(const struct ecap_opt_table *table, size_t i, void *dest)
+{
+	const struct ecap_opt *o = get_opt(table, i);
+	size_t j = 0;
+
+	for (; i >= table->parts[j].n_opts; j++)
+		i -= table->parts[j].n_opts;
+	return (char *)dest + table->parts[j].offset + o->offset;
+}
+
 /* The table in the form that getopt_long() reads. */
 struct parser {
 	const struct ecap_opt_table *table;
+	size_t n_opts;	      /* of the table */
 	struct option *longs; /* owned; first the options, then those to come, then aliases */
 	size_t *options;      /* owned; which option, or one to come, each of these stands for */
 	char *shorts;	      /* owned */
@@ -82,19 +113,24 @@ static size_t count_aliases(const struct ecap_opt *o)
 /* The aliases of all options; the options themselves are there already. */
 static void add_aliases(struct parser *p)
 {
-	for (size_t i = 0; i < p->table->n_opts; i++) {
-		for (size_t j = 0; j < count_aliases(&p->table->opts[i]); j++)
-			add_name(p, p->table->opts[i].aliases[j], i, p->longs[i].has_arg);
+	const struct ecap_opt *o;
+
+	for (size_t i = 0; (o = get_opt(p->table, i)); i++) {
+		for (size_t j = 0; j < count_aliases(o); j++)
+			add_name(p, o->aliases[j], i, p->longs[i].has_arg);
 	}
 }
 
 static int parser_init(struct parser *p, const struct ecap_opt_table *table)
 {
-	size_t n = table->n_opts + table->n_later;
+	const struct ecap_opt *o;
+	size_t n;
 
-	for (size_t i = 0; i < table->n_opts; i++)
-		n += count_aliases(&table->opts[i]);
 	p->table = table;
+	p->n_opts = count_opts(table);
+	n = p->n_opts + table->n_later;
+	for (size_t i = 0; (o = get_opt(table, i)); i++)
+		n += count_aliases(o);
 	p->longs = calloc(n + 1, sizeof(*p->longs));
 	p->options = calloc(n + 1, sizeof(*p->options));
 	p->shorts = calloc(n + 1, strlen("c::"));
@@ -102,11 +138,8 @@ static int parser_init(struct parser *p, const struct ecap_opt_table *table)
 		return -ENOMEM;
 	p->shorts[p->n_shorts++] = '+'; /* stop at an operand: the rest may be a command */
 	p->shorts[p->n_shorts++] = ':'; /* print nothing, and say ':' for a missing argument */
-	for (size_t i = 0; i < table->n_opts; i++) {
-		const struct ecap_opt *o = &table->opts[i];
-
+	for (size_t i = 0; (o = get_opt(table, i)); i++)
 		add_option(p, o->name, o->short_name, o->arg ? required_argument : no_argument);
-	}
 	/* refused with and without an argument, so that the message is the same */
 	for (size_t i = 0; i < table->n_later; i++)
 		add_option(p, table->later[i].name, table->later[i].short_name, optional_argument);
@@ -118,13 +151,17 @@ static int parser_init(struct parser *p, const struct ecap_opt_table *table)
 static size_t find_index(const struct parser *p, int val)
 {
 	const struct ecap_opt_table *t = p->table;
+	const struct ecap_opt *o;
 
 	if (val >= LONG_BASE)
 		return (size_t)(val - LONG_BASE);
-	for (size_t i = 0; i < t->n_opts + t->n_later; i++) {
-		if (val ==
-		    (i < t->n_opts ? t->opts[i].short_name : t->later[i - t->n_opts].short_name))
+	for (size_t i = 0; (o = get_opt(t, i)); i++) {
+		if (val == o->short_name)
 			return i;
+	}
+	for (size_t i = 0; i < t->n_later; i++) {
+		if (val == t->later[i].short_name)
+			return p->n_opts + i;
 	}
 	return p->n_longs;
 }
@@ -195,9 +232,10 @@ static int fail_unknown(const struct ecap_opt_table *table, const char *arg,
 	const char *name = arg + strspn(arg, "-");
 	const size_t len = strcspn(name, "=");
 	struct guess g = { .written = name, .len = len, .best = MISSPELT_MAX + 1 };
+	const struct ecap_opt *o;
 
-	for (size_t i = 0; i < table->n_opts; i++)
-		consider(&g, table->opts[i].name);
+	for (size_t i = 0; (o = get_opt(table, i)); i++)
+		consider(&g, o->name);
 	if (g.nearest)
 		return ecap_opt_fail(err, "unknown option --%.*s; did you mean --%s?", (int)len,
 				     name, g.nearest);
@@ -210,9 +248,9 @@ static bool is_abbreviated(const char *arg, const char *name)
 	return strcspn(arg, "=") != strlen("--") + strlen(name);
 }
 
-static int store(const struct ecap_opt *o, const char *arg, void *dest, struct ecap_opt_error *err)
+/* @to is where the option stores. */
+static int store(const struct ecap_opt *o, const char *arg, void *to, struct ecap_opt_error *err)
 {
-	void *to = (char *)dest + o->offset;
 	struct ecap_opt_error why = { .text = "" };
 	struct ecap_opt_strings *strings = to;
 	int r;
@@ -257,17 +295,17 @@ static int handle(const struct parser *p, int val, const char *arg, void *dest,
 		return ecap_opt_fail(err, "unknown option -%c", which);
 	if (which >= LONG_BASE && is_abbreviated(arg, name))
 		return fail_unknown(table, arg, err);
-	if (p->options[i] >= table->n_opts)
+	if (p->options[i] >= p->n_opts)
 		return ecap_opt_fail(err,
 				     "--%s is a flag of the tool that this one replaces; "
 				     "it has not come yet",
 				     name);
-	option = &table->opts[p->options[i]];
+	option = get_opt(table, p->options[i]);
 	if (val == ':')
 		return ecap_opt_fail(err, "--%s needs an argument: %s", name, option->arg);
 	if (is_error)
 		return ecap_opt_fail(err, "--%s takes no argument", name);
-	return store(option, optarg, dest, err);
+	return store(option, optarg, place_of(table, p->options[i], dest), err);
 }
 
 int ecap_opt_parse(const struct ecap_opt_table *table, int argc, char **argv, void *dest,
@@ -317,8 +355,8 @@ static void put_wrapped(struct ecap_buf *out, const char *text)
 
 void ecap_opt_put_help(const struct ecap_opt_table *table, struct ecap_buf *out)
 {
-	for (size_t i = 0; i < table->n_opts; i++) {
-		const struct ecap_opt *o = &table->opts[i];
+	const struct ecap_opt *o;
+	for (size_t i = 0; (o = get_opt(table, i)); i++) {
 		char shown[HELP_WIDTH];
 		char letter[] = "    ";
 		int n;
@@ -365,11 +403,10 @@ static void put_roff(struct ecap_buf *out, const char *text)
 
 void ecap_opt_put_mdoc(const struct ecap_opt_table *table, struct ecap_buf *out)
 {
+	const struct ecap_opt *o;
 	bool is_open = false;
 
-	for (size_t i = 0; i < table->n_opts; i++) {
-		const struct ecap_opt *o = &table->opts[i];
-
+	for (size_t i = 0; (o = get_opt(table, i)); i++) {
 		if (o->group && is_open)
 			ecap_buf_puts(out, ".El\n");
 		if (o->group)

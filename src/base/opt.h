@@ -53,9 +53,17 @@ struct ecap_opt_later {
 	char short_name; /* 0: none */
 };
 
-struct ecap_opt_table {
+/* Options that are stored in one struct, which lies @offset into what the table fills. */
+struct ecap_opt_part {
 	const struct ecap_opt *opts;
 	size_t n_opts;
+	size_t offset;
+};
+
+/* All options of a command; help shows the parts in their order. */
+struct ecap_opt_table {
+	const struct ecap_opt_part *parts;
+	size_t n_parts;
 	const struct ecap_opt_later *later;
 	size_t n_later;
 };

@@ -10,106 +10,29 @@
 #include "base/log.h"
 #include "base/opt.h"
 #include "cli/command.h"
+#include "cli/output_options.h"
+#include "cli/values.h"
 #include "engine/engine.h"
 #include "engine/registry.h"
 #include "target/process.h"
 
-/* As many as the kernel's filter tables hold. */
-#define MAX_IDS 4096
-
-/* The kernel's PID_MAX_LIMIT on 64 bits: no process has a higher number. */
-#define MAX_PID 4194304ul
-/* The highest 32-bit number means "no user". */
-#define MAX_UID (UINT32_MAX - 1ul)
-
-/* A chunk must fit twice; beyond a gigabyte a program that outruns us does so for good. */
-#define MIN_RING (64ul << 10)
-#define MAX_RING (1ul << 30)
-
 #define MAX_HELP 65536
 
-struct id_list {
-	uint32_t ids[MAX_IDS];
-	size_t n;
-};
-
-/* Reading every counter costs some microseconds; more often than this nobody looks. */
-#define MIN_STATS_MS 100ul
-#define MAX_STATS_MS (24ul * 3600 * 1000)
-
 struct capture_args {
-	struct ecap_opt_strings outputs;
+	struct ecap_output_args output;
 	const char *library;
-	struct id_list pids;
-	struct id_list uids;
+	struct ecap_id_list pids;
+	struct ecap_id_list uids;
 	enum ecap_rung rung;
 	uint32_t ring_bytes;
 	uint64_t stats_ns;
 	enum ecap_placement_choice placement;
-	bool hex;
 	bool dry_run;
 	bool debug;
 	bool help;
 };
 
 /* ------------------------------------------------------------------------------- option values */
-
-struct id_range {
-	unsigned long least;
-	unsigned long most;
-	const char *what; /* is identified: "process" */
-};
-
-static bool has_id(const struct id_list *list, uint32_t id)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		if (list->ids[i] == id)
-			return true;
-	}
-	return false;
-}
-
-/* Add the comma-separated numbers of @arg, each once. */
-static int parse_ids(const char *arg, struct id_list *list, const struct id_range *range,
-		     struct ecap_opt_error *err)
-{
-	const char *p = arg;
-
-	for (;;) {
-		unsigned long v;
-		char *end;
-
-		errno = 0;
-		v = strtoul(p, &end, 10);
-		if (*p < '0' || *p > '9' || errno || (*end && *end != ','))
-			return ecap_opt_fail(err, "'%s' is not a list of numbers like 12,34", arg);
-		if (v < range->least || v > range->most)
-			return ecap_opt_fail(err, "%lu is no %s id", v, range->what);
-		if (has_id(list, (uint32_t)v))
-			; /* named twice */
-		else if (list->n == MAX_IDS)
-			return ecap_opt_fail(err, "more than %d numbers", MAX_IDS);
-		else
-			list->ids[list->n++] = (uint32_t)v;
-		if (!*end)
-			return 0;
-		p = end + 1;
-	}
-}
-
-static int parse_pids(const char *arg, void *dest, struct ecap_opt_error *err)
-{
-	static const struct id_range range = { .least = 1, .most = MAX_PID, .what = "process" };
-
-	return parse_ids(arg, dest, &range, err);
-}
-
-static int parse_uids(const char *arg, void *dest, struct ecap_opt_error *err)
-{
-	static const struct id_range range = { .most = MAX_UID, .what = "user" };
-
-	return parse_ids(arg, dest, &range, err);
-}
 
 static int parse_attach(const char *arg, void *dest, struct ecap_opt_error *err)
 {
@@ -131,53 +54,6 @@ static int parse_placement(const char *arg, void *dest, struct ecap_opt_error *e
 	return 0;
 }
 
-/* "5s", "500ms", "2m"; a bare number is seconds. */
-static int parse_period(const char *arg, void *dest, struct ecap_opt_error *err)
-{
-	static const struct {
-		const char *name;
-		unsigned long ms;
-	} units[] = { { "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
-	unsigned long v, ms = 0;
-	char *end;
-
-	errno = 0;
-	v = strtoul(arg, &end, 10);
-	for (size_t i = 0; i < ECAP_ARRAY_SIZE(units); i++) {
-		if (strcmp(end, units[i].name) == 0)
-			ms = units[i].ms;
-	}
-	if (*arg < '0' || *arg > '9' || !ms || errno)
-		return ecap_opt_fail(err, "'%s' is not a time like 5s, 500ms or 2m", arg);
-	if (v > MAX_STATS_MS / ms || v * ms < MIN_STATS_MS)
-		return ecap_opt_fail(err, "%s is not between 100ms and 24h", arg);
-	*(uint64_t *)dest = (uint64_t)v * ms * 1000000;
-	return 0;
-}
-
-/* "64" is KiB, as the tool that this one replaces had it; "32M" says its unit. */
-static int parse_ring(const char *arg, void *dest, struct ecap_opt_error *err)
-{
-	unsigned int shift = 10;
-	unsigned long v;
-	char *end;
-
-	errno = 0;
-	v = strtoul(arg, &end, 10);
-	if (*end == 'M')
-		shift = 20;
-	else if (*end == 'G')
-		shift = 30;
-	if (*end == 'K' || *end == 'M' || *end == 'G')
-		end++;
-	if (*arg < '0' || *arg > '9' || *end || errno)
-		return ecap_opt_fail(err, "'%s' is not a size like 65536 (KiB) or 64M", arg);
-	if (v > MAX_RING >> shift || v << shift < MIN_RING)
-		return ecap_opt_fail(err, "%s is not between 64K and 1G", arg);
-	*(uint32_t *)dest = (uint32_t)(v << shift);
-	return 0;
-}
-
 /* --------------------------------------------------------------------------------- the options */
 
 /* What the tool that this one replaces called --libssl in its other commands. */
@@ -187,13 +63,13 @@ static const char *const library_aliases[] = {
 
 #define AT(member) .offset = offsetof(struct capture_args, member)
 
-static const struct ecap_opt opts[] = {
+static const struct ecap_opt selecting_opts[] = {
 	{
 		.group = "What to capture",
 		.name = "pid",
 		.short_name = 'p',
 		.type = ECAP_OPT_CALLBACK,
-		.parse = parse_pids,
+		.parse = ecap_value_parse_pids,
 		.arg = "PID[,PID...]",
 		.help = "Capture these processes only. Can be repeated.",
 		AT(pids),
@@ -202,7 +78,7 @@ static const struct ecap_opt opts[] = {
 		.name = "uid",
 		.short_name = 'u',
 		.type = ECAP_OPT_CALLBACK,
-		.parse = parse_uids,
+		.parse = ecap_value_parse_uids,
 		.arg = "UID[,UID...]",
 		.help = "Capture processes of these users only; 0 is root. Can be repeated.",
 		AT(uids),
@@ -218,32 +94,23 @@ static const struct ecap_opt opts[] = {
 			"running process shows it.",
 		AT(library),
 	},
-	{
-		.group = "Output",
-		.name = "output",
-		.short_name = 'o',
-		.type = ECAP_OPT_STRINGS,
-		.arg = "FORMAT[=DEST]",
-		.help = "Write FORMAT (text or json) to DEST, a file or - for standard output, "
-			"which is the default. Can be repeated. Without it: text.",
-		AT(outputs),
-	},
-	{
-		.name = "hex",
-		.type = ECAP_OPT_FLAG,
-		.help = "In text, show plaintext as a hex dump.",
-		AT(hex),
-	},
+};
+
+/* Goes on under the heading of the options for output. */
+static const struct ecap_opt counting_opts[] = {
 	{
 		.name = "stats",
 		.type = ECAP_OPT_CALLBACK,
-		.parse = parse_period,
+		.parse = ecap_value_parse_period,
 		.arg = "TIME",
 		.help = "Also write all counters every TIME (5s, 500ms, 2m): what was seen, what "
 			"was lost and why. At the end json has them in any case, and the summary "
 			"on standard error says them.",
 		AT(stats_ns),
 	},
+};
+
+static const struct ecap_opt working_opts[] = {
 	{
 		.group = "How it works",
 		.name = "attach",
@@ -271,7 +138,7 @@ static const struct ecap_opt opts[] = {
 	{
 		.name = "mapsize",
 		.type = ECAP_OPT_CALLBACK,
-		.parse = parse_ring,
+		.parse = ecap_value_parse_ring,
 		.arg = "SIZE",
 		.help = "Size of the buffer between the kernel and ecapture, in KiB or with K, M, "
 			"G; rounded up to a power of two. Larger holds longer bursts. The default "
@@ -321,9 +188,22 @@ static const struct ecap_opt_later later[] = {
 	{ .name = "perf-reorder-lag-ms" },
 };
 
+#define PART(rows) { .opts = (rows), .n_opts = ECAP_ARRAY_SIZE(rows) }
+
+static const struct ecap_opt_part parts[] = {
+	PART(selecting_opts),
+	{
+		.opts = ecap_output_opts,
+		.n_opts = ECAP_OUTPUT_N_OPTS,
+		.offset = offsetof(struct capture_args, output),
+	},
+	PART(counting_opts),
+	PART(working_opts),
+};
+
 static const struct ecap_opt_table table = {
-	.opts = opts,
-	.n_opts = ECAP_ARRAY_SIZE(opts),
+	.parts = parts,
+	.n_parts = ECAP_ARRAY_SIZE(parts),
 	.later = later,
 	.n_later = ECAP_ARRAY_SIZE(later),
 };
@@ -467,53 +347,6 @@ static int usage_error(const struct ecap_selection *sel, const char *text)
 	return ECAP_EXIT_USAGE;
 }
 
-/* Take "FORMAT[=DEST]" apart. @text is argv's and stays; *ret borrows from it. */
-static int parse_output(const char *text, struct ecap_output_spec *ret, struct ecap_opt_error *err)
-{
-	const char *equals = strchr(text, '=');
-	char format[32] = "";
-	size_t len = equals ? (size_t)(equals - text) : strlen(text);
-
-	if (len < sizeof(format))
-		memcpy(format, text, len);
-	*ret = (struct ecap_output_spec){
-		.sink = ecap_sink_find(format),
-		.dest = equals ? equals + 1 : "-",
-	};
-	if (!ret->sink)
-		return ecap_opt_fail(err, "-o %s: the format is neither text nor json", text);
-	if (!*ret->dest)
-		return ecap_opt_fail(err, "-o %s: a file or - is missing after =", text);
-	if (strstr(ret->dest, "://"))
-		return ecap_opt_fail(err, "-o %s: network destinations have not come yet", text);
-	return 0;
-}
-
-/* @specs has room for all of args->outputs, and one. */
-static int parse_outputs(const struct capture_args *args, struct ecap_output_spec *specs,
-			 struct ecap_opt_error *err)
-{
-	int r;
-
-	if (!args->outputs.n)
-		return parse_output("text", &specs[0], err) < 0 ? -EINVAL : 1;
-	for (size_t i = 0; i < args->outputs.n; i++) {
-		r = parse_output(args->outputs.items[i], &specs[i], err);
-		if (r < 0)
-			return r;
-		for (size_t j = 0; j < i; j++) {
-			if (strcmp(specs[i].dest, specs[j].dest) == 0)
-				return ecap_opt_fail(err,
-						     "two outputs go to %s; give one another file, "
-						     "e.g. -o json=FILE",
-						     strcmp(specs[i].dest, "-") == 0 ?
-							     "standard output" :
-							     specs[i].dest);
-		}
-	}
-	return (int)args->outputs.n;
-}
-
 /* Another namespace's /proc says nothing about our numbers: then threads pass for processes. */
 static int find_tgid(pid_t pid, bool proc_is_ours, pid_t *ret)
 {
@@ -526,7 +359,7 @@ static int find_tgid(pid_t pid, bool proc_is_ours, pid_t *ret)
 }
 
 /* Each -p must name a process that is there, else the capture would wait for nothing. */
-static int check_pids(const struct id_list *pids)
+static int check_pids(const struct ecap_id_list *pids)
 {
 	bool proc_is_ours = ecap_process_proc_is_ours();
 
@@ -551,9 +384,9 @@ static int check_pids(const struct id_list *pids)
 
 static int capture(const struct ecap_selection *sel, const struct capture_args *args)
 {
-	struct ecap_output_spec specs[ECAP_OPT_STRINGS_MAX + 1];
+	struct ecap_output_spec specs[ECAP_OUTPUT_MAX_SPECS];
 	struct ecap_opt_error err = { 0 };
-	int n = parse_outputs(args, specs, &err);
+	int n = ecap_output_get_specs(&args->output, specs, &err);
 	struct ecap_engine_opts engine_opts = {
 		.outputs = specs,
 		.n_outputs = (size_t)n,
@@ -567,7 +400,7 @@ static int capture(const struct ecap_selection *sel, const struct capture_args *
 		.ring_bytes = args->ring_bytes,
 		.stats_ns = args->stats_ns,
 		.placement = args->placement,
-		.sink_opts = { .hex = args->hex },
+		.sink_opts = ecap_output_get_sink_opts(&args->output),
 		.dry_run = args->dry_run,
 	};
 

@@ -15,12 +15,16 @@
 
 #define MAX_ARGS 80
 
+struct more {
+	int louder;
+};
+
 struct args {
 	bool hex;
 	const char *library;
 	struct ecap_opt_strings outputs;
 	long pid;
-	int louder;
+	struct more more;
 };
 
 static int parse_pid(const char *arg, void *dest, struct ecap_opt_error *err)
@@ -79,12 +83,15 @@ static const struct ecap_opt opts[] = {
 		.help = "As a hex dump.",
 		.offset = offsetof(struct args, hex),
 	},
+};
+
+static const struct ecap_opt more_opts[] = {
 	{
 		.name = "louder",
 		.short_name = 'l',
 		.type = ECAP_OPT_CALLBACK,
 		.help = "More, each time.",
-		.offset = offsetof(struct args, louder),
+		.offset = offsetof(struct more, louder),
 		.parse = count,
 	},
 };
@@ -94,9 +101,20 @@ static const struct ecap_opt_later later[] = {
 	{ .name = "listen" },
 };
 
+/* The last option lies in a struct of its own. */
+static const struct ecap_opt_part parts[] = {
+	{ .opts = opts, .n_opts = ECAP_ARRAY_SIZE(opts) },
+	{ .n_opts = 0 },
+	{
+		.opts = more_opts,
+		.n_opts = ECAP_ARRAY_SIZE(more_opts),
+		.offset = offsetof(struct args, more),
+	},
+};
+
 static const struct ecap_opt_table table = {
-	.opts = opts,
-	.n_opts = ECAP_ARRAY_SIZE(opts),
+	.parts = parts,
+	.n_parts = ECAP_ARRAY_SIZE(parts),
 	.later = later,
 	.n_later = ECAP_ARRAY_SIZE(later),
 };
@@ -128,7 +146,7 @@ static void stores_values(void **state)
 	assert_string_equal(err.text, "");
 	assert_true(a.hex);
 	assert_int_equal(a.pid, 13);
-	assert_int_equal(a.louder, 3);
+	assert_int_equal(a.more.louder, 3);
 	assert_string_equal(a.library, "b");
 	assert_int_equal(a.outputs.n, 3);
 	assert_string_equal(a.outputs.items[0], "text");

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/opt.h"
+#include "sinks/sink.h"
+
+struct ecap_output_spec;
+
+/* Options that say what is written where; every command that has outputs takes them. */
+
+struct ecap_output_args {
+	struct ecap_opt_strings outputs;
+	bool hex;
+};
+
+#define ECAP_OUTPUT_N_OPTS 2
+/* They store into struct ecap_output_args. */
+extern const struct ecap_opt ecap_output_opts[ECAP_OUTPUT_N_OPTS];
+
+/* The most outputs that options can name. */
+#define ECAP_OUTPUT_MAX_SPECS (ECAP_OPT_STRINGS_MAX + 1)
+
+/*
+ * What the -o options say, into @specs, which has room for ECAP_OUTPUT_MAX_SPECS and borrows from
+ * @args; text on standard output if they say nothing. Returns how many there are, or -EINVAL with
+ * the reason in @err.
+ */
+int ecap_output_get_specs(const struct ecap_output_args *args, struct ecap_output_spec *specs,
+			  struct ecap_opt_error *err);
+/* How events are to be shown. */
+struct ecap_sink_opts ecap_output_get_sink_opts(const struct ecap_output_args *args);
