@@ -26,6 +26,7 @@ struct capture_args {
 	enum ecap_rung rung;
 	uint32_t ring_bytes;
 	uint64_t stats_ns;
+	bool needs_btf;
 	enum ecap_placement_choice placement;
 	bool dry_run;
 	bool debug;
@@ -94,6 +95,15 @@ static const struct ecap_opt selecting_opts[] = {
 			"running process shows it.",
 		AT(library),
 	},
+	{
+		.name = "model",
+		.short_name = 'm',
+		.type = ECAP_OPT_CALLBACK,
+		.parse = ecap_value_parse_model,
+		.arg = "text",
+		.help = "What to capture; for scripts of the tool that this one replaces. text, "
+			"plaintext, is what there is so far, and the default.",
+	},
 };
 
 /* Goes on under the heading of the options for output. */
@@ -146,6 +156,17 @@ static const struct ecap_opt working_opts[] = {
 		AT(ring_bytes),
 	},
 	{
+		.name = "btf",
+		.short_name = 'b',
+		.type = ECAP_OPT_CALLBACK,
+		.parse = ecap_value_parse_btf,
+		.arg = "MODE",
+		.help = "Use of the kernel's type information (BTF): 0, the default, as it comes; "
+			"1, fail if the kernel has none; 2, do without. No capture needs it so "
+			"far, so 0 and 2 are the same.",
+		AT(needs_btf),
+	},
+	{
 		.name = "dry-run",
 		.type = ECAP_OPT_FLAG,
 		.help = "Find targets and check everything, but hook nothing.",
@@ -169,7 +190,6 @@ static const struct ecap_opt working_opts[] = {
 
 /* Flags of the tool that this one replaces, as far as they have not come yet. */
 static const struct ecap_opt_later later[] = {
-	{ .name = "btf", .short_name = 'b' },
 	{ .name = "logaddr", .short_name = 'l' },
 	{ .name = "eventaddr" },
 	{ .name = "ecaptureq" },
@@ -178,7 +198,6 @@ static const struct ecap_opt_later later[] = {
 	{ .name = "eventroratesize" },
 	{ .name = "eventroratetime" },
 	{ .name = "cgroup_path" },
-	{ .name = "model", .short_name = 'm' },
 	{ .name = "keylogfile", .short_name = 'k' },
 	{ .name = "pcapfile", .short_name = 'w' },
 	{ .name = "ifname", .short_name = 'i' },
@@ -399,6 +418,7 @@ static int capture(const struct ecap_selection *sel, const struct capture_args *
 		.rung = args->rung,
 		.ring_bytes = args->ring_bytes,
 		.stats_ns = args->stats_ns,
+		.needs_btf = args->needs_btf,
 		.placement = args->placement,
 		.sink_opts = ecap_output_get_sink_opts(&args->output),
 		.dry_run = args->dry_run,

@@ -8,12 +8,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bpf/libbpf.h>
+
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/opt.h"
 #include "cli/command.h"
+#include "engine/registry.h"
 #include "engine/selection.h"
+#include "parsers/codec.h"
+#include "sinks/sink.h"
 
 #define MAX_PAGE  65536
 #define MAX_NAMES 64
@@ -44,13 +49,37 @@ static int run_schema(int argc, char **argv)
 	return ecap_command_print(ecap_schema_json, ecap_schema_json_len);
 }
 
+static int print_version(void)
+{
+	struct ecap_buf out;
+	int status;
+
+	ecap_buf_init(&out, MAX_PAGE);
+	ecap_buf_puts(&out, "ecapture " ECAP_VERSION "\n");
+	ecap_buf_puts(&out, "probes:");
+	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
+		uint32_t row;
+
+		ecap_buf_printf(&out, " %s", ecap_registry_get_probe(i, &row)->name);
+	}
+	ecap_buf_puts(&out, "\noutputs:");
+	for (size_t i = 0; ecap_sink_get(i); i++)
+		ecap_buf_printf(&out, " %s", ecap_sink_get(i)->name);
+	ecap_buf_puts(&out, "\nprotocols: http/1 (");
+	for (unsigned int i = ECAP_CODING_GZIP; i < ECAP_CODING_COUNT; i++)
+		ecap_buf_printf(&out, "%s%s", i > ECAP_CODING_GZIP ? " " : "",
+				ecap_coding_name((enum ecap_coding)i));
+	ecap_buf_printf(&out, ")\nbuild: " ECAP_BUILD ", libbpf %s\n", libbpf_version_string());
+	status = ecap_command_print((const char *)out.data, out.len);
+	ecap_buf_done(&out);
+	return status;
+}
+
 static int run_version(int argc, char **argv)
 {
-	static const char version[] = "ecapture " ECAP_VERSION "\n";
-
 	if (argc > 1)
 		return unexpected_argument(argv[1]);
-	return ecap_command_print(version, sizeof(version) - 1);
+	return print_version();
 }
 
 static const struct ecap_command command_schema = {
@@ -67,7 +96,7 @@ static const struct ecap_command command_man = {
 
 static const struct ecap_command command_version = {
 	.name = "version",
-	.summary = "print the version",
+	.summary = "print the version, and what is built in",
 	.run = run_version,
 };
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/cleanup.h"
 #include "base/opt.h"
@@ -122,4 +123,26 @@ int ecap_value_parse_ring(const char *arg, void *dest, struct ecap_opt_error *er
 		return ecap_opt_fail(err, "%s is not between 64K and 1G", arg);
 	*(uint32_t *)dest = (uint32_t)(v << shift);
 	return 0;
+}
+
+int ecap_value_parse_btf(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	if (!*arg || arg[1] || !strchr("012", *arg))
+		return ecap_opt_fail(err, "'%s' is none of 0, 1 and 2", arg);
+	*(bool *)dest = *arg == '1';
+	return 0;
+}
+
+int ecap_value_parse_model(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	static const char *const to_come[] = { "pcap", "pcapng", "key", "keylog" };
+
+	(void)dest;
+	if (strcasecmp(arg, "text") == 0)
+		return 0;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(to_come); i++) {
+		if (strcasecmp(arg, to_come[i]) == 0)
+			return ecap_opt_fail(err, "%s has not come yet; text is there", arg);
+	}
+	return ecap_opt_fail(err, "'%s' is none of text, pcapng and keylog", arg);
 }

@@ -504,6 +504,7 @@ static int open_kernel(struct engine *e)
 		.selection = e->opts->selection,
 		.rung = e->opts->rung,
 		.ring_bytes = e->opts->ring_bytes,
+		.needs_btf = e->opts->needs_btf,
 		.pids = e->opts->pids,
 		.n_pids = e->opts->n_pids,
 		.uids = e->opts->uids,

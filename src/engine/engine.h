@@ -28,6 +28,7 @@ struct ecap_engine_opts {
 	size_t n_uids;
 	enum ecap_rung rung;
 	uint32_t ring_bytes; /* between BPF and us; 0: the default */
+	bool needs_btf;	     /* fail if the kernel has no type information */
 	struct ecap_sink_opts sink_opts;
 	enum ecap_placement_choice placement;
 	uint64_t stats_ns; /* how often to emit counters while capturing; 0: at the end only */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "base/buf.h"
@@ -449,6 +450,18 @@ static int try_and_create(struct ecap_kernel *k, const struct ecap_kernel_opts *
 	return r < 0 ? ecap_err_r(r, "cannot create the BPF maps") : 0;
 }
 
+/* Nothing of ours uses it so far, so it is read only to see that it could be. */
+static int check_btf(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	if (!btf)
+		return ecap_err_r(errno, "this kernel's type information (BTF) cannot be read, "
+					 "which --btf=1 asks for; without --btf it is not needed");
+	btf__free(btf);
+	return 0;
+}
+
 int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **ret)
 {
 	ecap_cleanup(ecap_kernel_freep) struct ecap_kernel *k = calloc(1, sizeof(*k));
@@ -457,7 +470,9 @@ int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **r
 	if (!k)
 		return -ENOMEM;
 	(void)libbpf_set_print(print_libbpf);
-	r = try_and_create(k, opts);
+	r = opts->needs_btf ? check_btf() : 0;
+	if (!r)
+		r = try_and_create(k, opts);
 	if (r < 0)
 		return r;
 	r = load_shared(k, &opts->selection);

@@ -37,6 +37,7 @@ struct ecap_kernel_opts {
 	struct ecap_selection selection; /* whose hooks programs are loaded for */
 	enum ecap_rung rung;		 /* ECAP_RUNG_AUTO: the best that works */
 	uint32_t ring_bytes;		 /* 0: the default; rounded up to a power of two */
+	bool needs_btf;			 /* the kernel's type information must be there */
 	const uint32_t *pids;
 	size_t n_pids;
 	const uint32_t *uids;

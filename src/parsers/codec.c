@@ -334,6 +334,11 @@ static const struct {
 };
 _Static_assert(ECAP_ARRAY_SIZE(codings) == ECAP_CODING_COUNT, "a coding without a row");
 
+const char *ecap_coding_name(enum ecap_coding coding)
+{
+	return codings[coding].names[0];
+}
+
 enum ecap_coding ecap_coding_find(const char *name, size_t len)
 {
 	for (size_t i = 0; i < ECAP_CODING_COUNT; i++) {

@@ -39,6 +39,9 @@ typedef void ecap_codec_out_fn(void *arg, const uint8_t *p, size_t n);
 /* The coding of that name, in any case ("x-gzip" is gzip); UNKNOWN if it is none of ours. */
 enum ecap_coding ecap_coding_find(const char *name, size_t len);
 
+/* Its usual name; NULL for UNKNOWN. */
+const char *ecap_coding_name(enum ecap_coding coding);
+
 /*
  * Decoders for a body to which the codings of @list were applied, the first one first; identity is
  * skipped. -EINVAL: an unknown coding, -E2BIG: too many, -ENOMEM.

@@ -8,6 +8,11 @@
 
 static const struct ecap_sink *const sinks[] = { &ecap_sink_json, &ecap_sink_text };
 
+const struct ecap_sink *ecap_sink_get(size_t i)
+{
+	return i < ECAP_ARRAY_SIZE(sinks) ? sinks[i] : NULL;
+}
+
 const struct ecap_sink *ecap_sink_find(const char *name)
 {
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(sinks); i++) {

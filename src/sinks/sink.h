@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct ecap_buf;
@@ -27,5 +28,7 @@ struct ecap_sink {
 extern const struct ecap_sink ecap_sink_json;
 extern const struct ecap_sink ecap_sink_text;
 
+/* Sink number @i of all, NULL behind the last. */
+const struct ecap_sink *ecap_sink_get(size_t i);
 /* The sink called @name, NULL if there is none. */
 const struct ecap_sink *ecap_sink_find(const char *name);

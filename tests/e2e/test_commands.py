@@ -2,6 +2,7 @@
 """Commands: which there are, what each covers, what help and the manual page say of them."""
 
 import re
+import signal
 import subprocess
 
 import pytest
@@ -65,3 +66,52 @@ def test_every_name_of_the_file_option(binary, option):
     assert done.returncode == 1 and "/bin/true: does not define" in done.stderr, done.stderr
     listed = re.findall(r"^ +--(\w+) PATH", ecapture(binary, "openssl", "--help").stdout, re.M)
     assert listed == ["libssl"]
+
+
+def test_version_tells_what_is_built_in(binary):
+    done = ecapture(binary, "--version")
+    assert done.returncode == 0 and done.stdout == ecapture(binary, "version").stdout
+    told = dict(line.split(": ", 1) for line in done.stdout.splitlines()[1:])
+    assert re.match(r"ecapture \d", done.stdout)
+    named = [n for h in HEADINGS[:2] for n in commands(binary)[h] if n != "tls"]
+    assert sorted(told["probes"].split()) == sorted(named)
+    assert "text" in told["outputs"].split()
+    assert "gzip" in told["protocols"] and "libbpf" in told["build"]
+
+
+@pytest.mark.parametrize(
+    "args, error",
+    [
+        (["-b", "3"], "none of 0, 1 and 2"),
+        (["-b", ""], "none of 0, 1 and 2"),
+        (["-m", "keylog"], "keylog has not come yet"),
+        (["-m", "all"], "none of text"),
+    ],
+    ids=lambda a: " ".join(a) if isinstance(a, list) else None,
+)
+def test_unknown_modes(binary, args, error):
+    done = ecapture(binary, "tls", *args)
+    assert done.returncode == USAGE and error in done.stderr, done.stderr
+
+
+def without_btf(binary, mode):
+    """ecapture where the kernel's type information is out of sight."""
+    script = "mount -t tmpfs none /sys/kernel/btf && mount -t tmpfs none /boot && exec \"$@\""
+    command = [binary, "tls", "--dry-run", "-m", "Text", "-b", mode]
+    return subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", script, "sh", *command],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_btf_is_needed_only_if_asked_for(binary):
+    with without_btf(binary, "1") as run:
+        error = run.communicate(timeout=wait.seconds(30))[1]
+        assert run.returncode == 1 and "BTF" in error, error
+    for mode in ("0", "2"):
+        with without_btf(binary, mode) as run:
+            wait.until(lambda run=run: "capturing" in run.stderr.readline(), 30, "the start line")
+            run.send_signal(signal.SIGINT)
+            assert run.wait(timeout=wait.seconds(30)) == 0
