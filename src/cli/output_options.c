@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/values.h"
 #include "engine/engine.h"
 
 #define AT(member) .offset = offsetof(struct ecap_output_args, member)
@@ -26,6 +27,16 @@ const struct ecap_opt ecap_output_opts[ECAP_OUTPUT_N_OPTS] = {
 		.type = ECAP_OPT_FLAG,
 		.help = "In text, show plaintext as a hex dump.",
 		AT(hex),
+	},
+	{
+		.name = "stream-limit",
+		.type = ECAP_OPT_CALLBACK,
+		.parse = ecap_value_parse_size,
+		.arg = "SIZE",
+		.help = "Keep so many bytes of the body of a request or response (1M, the default; "
+			"up to 1G), and four times that, or 256M, of all that are under way. What "
+			"was cut is marked; raw plaintext is not limited by this.",
+		AT(stream_limit),
 	},
 };
 

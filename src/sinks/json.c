@@ -150,6 +150,19 @@ static void put_lost(struct ecap_json *w, const struct ecap_out_stats *stats)
 	ecap_json_end_object(w);
 }
 
+static void put_http_counters(struct ecap_json *w, const struct ecap_out_stats *stats)
+{
+	ecap_json_key(w, "http");
+	if (!stats->n_http) {
+		ecap_json_null(w);
+		return;
+	}
+	ecap_json_begin_object(w);
+	for (size_t i = 0; i < stats->n_http; i++)
+		put_u64(w, stats->http[i].name, stats->http[i].n);
+	ecap_json_end_object(w);
+}
+
 static void put_outputs(struct ecap_json *w, const struct ecap_out_stats *stats)
 {
 	ecap_json_key(w, "outputs");
@@ -187,6 +200,7 @@ static void put_stats(struct ecap_json *w, const struct ecap_out_stats *stats)
 	put_u64(w, "missed", stats->missed_records);
 	ecap_json_end_object(w);
 	put_u64(w, "missed_files", stats->missed_files);
+	put_http_counters(w, stats);
 	put_outputs(w, stats);
 }
 

@@ -51,6 +51,11 @@ static const struct ecap_out_output outputs[] = {
 	{ .format = "json", .dest = "-", .failed = 1 },
 };
 
+static const struct ecap_out_counter http[] = {
+	{ .name = "exchanges", .n = 2 },
+	{ .name = "cut_bodies", .what = "a body was cut", .n = 1 },
+};
+
 static const struct ecap_out_stats stats = {
 	.is_final = true,
 	.bytes = 5000,
@@ -61,6 +66,8 @@ static const struct ecap_out_stats stats = {
 	.invalid_records = 8,
 	.missed_records = 6,
 	.missed_files = 7,
+	.http = http,
+	.n_http = ECAP_ARRAY_SIZE(http),
 	.lost = lost,
 	.n_lost = ECAP_ARRAY_SIZE(lost),
 	.outputs = outputs,
@@ -232,6 +239,7 @@ static const struct {
 			"\"lost\":{\"ring_full\":{\"calls\":2,\"bytes\":300},"
 			"\"page_fault\":{\"calls\":1,\"bytes\":0}},\"records\":{\"invalid\":8,"
 			"\"missed\":6},\"missed_files\":7,"
+			"\"http\":{\"exchanges\":2,\"cut_bodies\":1},"
 			"\"outputs\":[{\"format\":\"text\",\"dest\":\"a\\\"b\","
 			"\"written\":7,\"refused\":3,\"refused_bytes\":9,\"failed\":0},"
 			"{\"format\":\"json\",\"dest\":\"-\",\"written\":0,\"refused\":0,"
