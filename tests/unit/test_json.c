@@ -53,7 +53,7 @@ static const struct ecap_out_output outputs[] = {
 	{ .format = "json", .dest = "-", .failed = 1 },
 };
 
-static const struct ecap_out_counter http[] = {
+static const struct ecap_out_counter http_counters[] = {
 	{ .name = "exchanges", .n = 2 },
 	{ .name = "cut_bodies", .what = "a body was cut", .n = 1 },
 };
@@ -68,8 +68,8 @@ static const struct ecap_out_stats stats = {
 	.invalid_records = 8,
 	.missed_records = 6,
 	.missed_files = 7,
-	.http = http,
-	.n_http = ECAP_ARRAY_SIZE(http),
+	.http = http_counters,
+	.n_http = ECAP_ARRAY_SIZE(http_counters),
 	.lost = lost,
 	.n_lost = ECAP_ARRAY_SIZE(lost),
 	.outputs = outputs,
