@@ -428,6 +428,7 @@ static int capture(const struct ecap_selection *sel, const struct capture_args *
 		.ring_bytes = args->ring_bytes,
 		.stats_ns = args->stats_ns,
 		.needs_btf = args->needs_btf,
+		.stream_limit = args->output.stream_limit,
 		.placement = args->placement,
 		.sink_opts = ecap_output_get_sink_opts(&args->output),
 		.dry_run = args->dry_run,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/opt.h"
 #include "sinks/sink.h"
@@ -13,9 +14,11 @@ struct ecap_output_spec;
 struct ecap_output_args {
 	struct ecap_opt_strings outputs;
 	bool hex;
+	uint64_t stream_limit; /* bytes; 0: the default */
+	uint32_t json_types;
 };
 
-#define ECAP_OUTPUT_N_OPTS 2
+#define ECAP_OUTPUT_N_OPTS 4
 /* They store into struct ecap_output_args. */
 extern const struct ecap_opt ecap_output_opts[ECAP_OUTPUT_N_OPTS];
 

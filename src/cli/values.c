@@ -16,8 +16,8 @@
 #define MAX_UID (UINT32_MAX - 1ul)
 
 /* A chunk must fit twice; beyond a gigabyte a program that outruns us does so for good. */
-#define MIN_RING (64ul << 10)
-#define MAX_RING (1ul << 30)
+#define MIN_SIZE (64ul << 10)
+#define MAX_SIZE (1ul << 30)
 
 /* Reading every counter costs some microseconds; more often than this nobody looks. */
 #define MIN_PERIOD_MS 100ul
@@ -103,26 +103,45 @@ int ecap_value_parse_period(const char *arg, void *dest, struct ecap_opt_error *
 	return 0;
 }
 
-int ecap_value_parse_ring(const char *arg, void *dest, struct ecap_opt_error *err)
+/* A number and K, M or G, or none of them, which is @unit (a shift). */
+static int parse_size(const char *arg, unsigned int unit, uint64_t *ret, struct ecap_opt_error *err)
 {
-	unsigned int shift = 10;
+	unsigned int shift = unit;
 	unsigned long v;
 	char *end;
 
 	errno = 0;
 	v = strtoul(arg, &end, 10);
-	if (*end == 'M')
+	if (*end == 'K')
+		shift = 10;
+	else if (*end == 'M')
 		shift = 20;
 	else if (*end == 'G')
 		shift = 30;
 	if (*end == 'K' || *end == 'M' || *end == 'G')
 		end++;
 	if (*arg < '0' || *arg > '9' || *end || errno)
-		return ecap_opt_fail(err, "'%s' is not a size like 65536 (KiB) or 64M", arg);
-	if (v > MAX_RING >> shift || v << shift < MIN_RING)
+		return ecap_opt_fail(err, "'%s' is not a size like %s or 64M", arg,
+				     unit ? "65536 (KiB)" : "65536");
+	if (v > MAX_SIZE >> shift || v << shift < MIN_SIZE)
 		return ecap_opt_fail(err, "%s is not between 64K and 1G", arg);
-	*(uint32_t *)dest = (uint32_t)(v << shift);
+	*ret = (uint64_t)v << shift;
 	return 0;
+}
+
+int ecap_value_parse_ring(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	uint64_t size;
+	int r = parse_size(arg, 10, &size, err);
+
+	if (!r)
+		*(uint32_t *)dest = (uint32_t)size;
+	return r;
+}
+
+int ecap_value_parse_size(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	return parse_size(arg, 0, dest, err);
 }
 
 int ecap_value_parse_btf(const char *arg, void *dest, struct ecap_opt_error *err)

@@ -26,6 +26,8 @@ int ecap_value_parse_period(const char *arg, void *dest, struct ecap_opt_error *
  * Into the uint32_t @dest, in bytes.
  */
 int ecap_value_parse_ring(const char *arg, void *dest, struct ecap_opt_error *err);
+/* A size with K, M, G or in bytes, 64K to 1G: into the uint64_t @dest, in bytes. */
+int ecap_value_parse_size(const char *arg, void *dest, struct ecap_opt_error *err);
 
 /* 0: as it comes, 1: the kernel must have BTF, 2: do without. Into the bool @dest: whether 1. */
 int ecap_value_parse_btf(const char *arg, void *dest, struct ecap_opt_error *err);

@@ -127,6 +127,7 @@ static int read_stats(const struct engine *e, struct ecap_stats *ret)
 		.kernel = e->kernel,
 		.dispatch = e->dispatch,
 		.attacher = e->attacher,
+		.pipeline = e->pipeline,
 		.specs = e->specs,
 		.outputs = e->outputs,
 		.n_outputs = e->n_specs,
@@ -551,6 +552,16 @@ static int start_attacher(struct engine *e)
 	return ecap_attacher_start(&opts, &e->attacher);
 }
 
+static int open_pipeline(struct engine *e)
+{
+	const struct ecap_pipeline_opts opts = {
+		.outputs = e->outputs,
+		.stream_limit = e->opts->stream_limit,
+	};
+
+	return ecap_pipeline_new(&opts, &e->pipeline);
+}
+
 static int start(struct engine *e)
 {
 	struct ecap_dispatch_opts dispatch_opts = { .moved = on_moved, .moved_arg = e };
@@ -568,7 +579,7 @@ static int start(struct engine *e)
 	r = ecap_outputs_new(e->specs, e->n_specs, &e->opts->sink_opts, &e->outputs);
 	dispatch_opts.kernel = e->kernel;
 	if (!r)
-		r = ecap_pipeline_new(e->outputs, &e->pipeline);
+		r = open_pipeline(e);
 	dispatch_opts.pipeline = e->pipeline;
 	if (!r)
 		r = ecap_dispatch_new(&dispatch_opts, &e->dispatch);

@@ -32,7 +32,8 @@ struct ecap_engine_opts {
 	bool needs_btf;	     /* fail if the kernel has no type information */
 	struct ecap_sink_opts sink_opts;
 	enum ecap_placement_choice placement;
-	uint64_t stats_ns; /* how often to emit counters while capturing; 0: at the end only */
+	uint64_t stream_limit; /* bytes of a message's body that are kept; 0: the default */
+	uint64_t stats_ns;     /* how often to emit counters while capturing; 0: at the end only */
 	bool dry_run;
 };
 

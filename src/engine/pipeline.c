@@ -259,16 +259,31 @@ void ecap_pipeline_end(struct ecap_pipeline *p, const struct ecap_out_event *end
 
 const struct ecap_http1_counters *ecap_pipeline_counters(const struct ecap_pipeline *p)
 {
-	return ecap_http_flow_counters(p->http);
+	return p->makes_messages ? ecap_http_flow_counters(p->http) : NULL;
 }
 
 /* ---------------------------------------------------------------------------------- life cycle */
 
-int ecap_pipeline_new(struct ecap_outputs *outputs, struct ecap_pipeline **ret)
+/* A few of the largest messages must fit at the same time. */
+static struct ecap_http1_limits limits_for(uint64_t stream_limit)
+{
+	struct ecap_http1_limits limits = ecap_http1_default_limits;
+
+	if (stream_limit)
+		limits.max_body = stream_limit;
+	if (limits.max_memory < 4 * limits.max_body)
+		limits.max_memory = 4 * limits.max_body;
+	if (limits.max_decoded < limits.max_body)
+		limits.max_decoded = limits.max_body;
+	return limits;
+}
+
+int ecap_pipeline_new(const struct ecap_pipeline_opts *opts, struct ecap_pipeline **ret)
 {
 	ecap_cleanup(ecap_pipeline_freep) struct ecap_pipeline *p = calloc(1, sizeof(*p));
-	struct ecap_http_flow_opts opts = {
+	struct ecap_http_flow_opts http_opts = {
 		.max_conns = MAX_CONNS,
+		.limits = limits_for(opts->stream_limit),
 		.event = on_http,
 		.free_facts = facts_free,
 	};
@@ -276,10 +291,10 @@ int ecap_pipeline_new(struct ecap_outputs *outputs, struct ecap_pipeline **ret)
 
 	if (!p)
 		return -ENOMEM;
-	p->outputs = outputs;
-	p->makes_messages = ecap_outputs_types(outputs) & MESSAGE_TYPES;
-	opts.arg = p;
-	r = ecap_http_flow_new(&opts, &p->http);
+	p->outputs = opts->outputs;
+	p->makes_messages = ecap_outputs_types(opts->outputs) & MESSAGE_TYPES;
+	http_opts.arg = p;
+	r = ecap_http_flow_new(&http_opts, &p->http);
 	if (r < 0)
 		return r;
 	*ret = ecap_take_ptr(p);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/cleanup.h"
 
 struct ecap_out_event;
@@ -14,8 +16,12 @@ struct ecap_pipeline;
 
 struct ecap_http1_counters;
 
-/* @outputs is borrowed. -ENOMEM. */
-int ecap_pipeline_new(struct ecap_outputs *outputs, struct ecap_pipeline **ret);
+struct ecap_pipeline_opts {
+	struct ecap_outputs *outputs; /* borrowed */
+	uint64_t stream_limit;	      /* bytes of a body that are kept; 0: the default */
+};
+
+int ecap_pipeline_new(const struct ecap_pipeline_opts *opts, struct ecap_pipeline **ret);
 void ecap_pipeline_free(struct ecap_pipeline *p);
 ECAP_DEFINE_FREEP(struct ecap_pipeline, ecap_pipeline_free)
 
@@ -27,5 +33,5 @@ void ecap_pipeline_put(struct ecap_pipeline *p, const struct ecap_out_event *ev)
  */
 void ecap_pipeline_end(struct ecap_pipeline *p, const struct ecap_out_event *end);
 
-/* Borrowed. */
+/* Borrowed; NULL: no output wants messages. */
 const struct ecap_http1_counters *ecap_pipeline_counters(const struct ecap_pipeline *p);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/stats.h"
 
+#include <string.h>
+
 #include "engine/attacher.h"
 #include "engine/dest.h"
 #include "engine/dispatch.h"
 #include "engine/kernel.h"
+#include "engine/pipeline.h"
+#include "flow/http.h"
 
 static void read_outputs(const struct ecap_stats_sources *from, struct ecap_stats *ret)
 {
@@ -21,6 +25,33 @@ static void read_outputs(const struct ecap_stats_sources *from, struct ecap_stat
 			.failed = dest.failed,
 		};
 	}
+}
+
+static void read_http(const struct ecap_pipeline *pipeline, struct ecap_stats *ret)
+{
+	const struct ecap_http1_counters *c = ecap_pipeline_counters(pipeline);
+
+	if (!c)
+		return;
+	const struct ecap_out_counter all[ECAP_STATS_N_HTTP] = {
+		{ "exchanges", NULL, c->exchanges },
+		{ "requests", NULL, c->requests },
+		{ "responses", NULL, c->responses },
+		{ "raw_bytes", NULL, c->raw_bytes },
+		{ "lost_places", NULL, c->lost_places },
+		{ "too_large_heads", "a head was too large and is shown as it came",
+		  c->too_large_heads },
+		{ "cut_bodies", "only the beginning of a body was kept", c->cut_bodies },
+		{ "cut_fields", "a message had more fields than are listed", c->cut_fields },
+		{ "stopped_codings", "a body was too large when decoded", c->stopped_codings },
+		{ "forgotten", "a request waited too long for its response among many others",
+		  c->forgotten },
+		{ "no_memory", "there was no memory for a message or a body", c->no_memory },
+	};
+
+	memcpy(ret->http, all, sizeof(all));
+	ret->out.http = ret->http;
+	ret->out.n_http = ECAP_STATS_N_HTTP;
 }
 
 int ecap_stats_read(const struct ecap_stats_sources *from, struct ecap_stats *ret)
@@ -52,6 +83,7 @@ int ecap_stats_read(const struct ecap_stats_sources *from, struct ecap_stats *re
 			.bytes = counters[ECAP_CTR_LOST_BYTES + reason],
 		};
 	ret->lost[ECAP_LOSS_LATE_ATTACH - 1].calls += seen.n_late;
+	read_http(from->pipeline, ret);
 	read_outputs(from, ret);
 	return r;
 }

@@ -11,22 +11,27 @@
 struct ecap_attacher;
 struct ecap_dispatch;
 struct ecap_kernel;
+struct ecap_pipeline;
 
 /* Where the numbers of a run are. Borrowed. */
 struct ecap_stats_sources {
 	const struct ecap_kernel *kernel;
 	const struct ecap_dispatch *dispatch;
 	const struct ecap_attacher *attacher;
+	const struct ecap_pipeline *pipeline;
 	const struct ecap_output *specs; /* as many as outputs has */
 	const struct ecap_outputs *outputs;
 	size_t n_outputs;
 	bool counts_commands; /* the run is about these */
 };
 
+#define ECAP_STATS_N_HTTP 11
+
 /* All numbers of a run; out points into the arrays. */
 struct ecap_stats {
 	struct ecap_out_stats out;
 	struct ecap_out_lost lost[ECAP_LOSS_REASON_COUNT];
+	struct ecap_out_counter http[ECAP_STATS_N_HTTP];
 	struct ecap_out_output outputs[ECAP_MAX_OUTPUTS];
 };
 

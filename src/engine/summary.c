@@ -59,6 +59,18 @@ static bool log_output(const struct ecap_out_output *output)
 	return output->refused || output->failed;
 }
 
+/* What HTTP's limits have cut: nothing is lost by that where the plaintext is shown, too. */
+static void log_limits(const struct ecap_out_stats *stats)
+{
+	for (size_t i = 0; i < stats->n_http; i++) {
+		const struct ecap_out_counter *c = &stats->http[i];
+
+		if (c->what && c->n)
+			ecap_warn("%" PRIu64 " time%s %s (%s)", c->n, plural(c->n), c->what,
+				  c->name);
+	}
+}
+
 static void log_seen(const struct ecap_out_stats *stats)
 {
 	const char *es = stats->processes == 1 ? "" : "es";
@@ -98,5 +110,6 @@ void ecap_summary_log(const struct ecap_out_stats *stats, int err)
 		lost |= log_output(&stats->outputs[i]);
 	if (!lost)
 		ecap_info("nothing was lost");
+	log_limits(stats);
 	log_hint(stats);
 }

@@ -182,7 +182,7 @@ int ecap_http_flow_new(const struct ecap_http_flow_opts *opts, struct ecap_http_
 	if (!f)
 		return -ENOMEM;
 	f->opts = *opts;
-	f->shared.limits = ecap_http1_default_limits;
+	f->shared.limits = opts->limits;
 	r = ecap_hash_new(sizeof(uint64_t), opts->max_conns, &f->conns);
 	if (r < 0)
 		return r;

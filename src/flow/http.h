@@ -29,6 +29,7 @@ struct ecap_http_conn {
 
 struct ecap_http_flow_opts {
 	size_t max_conns;
+	struct ecap_http1_limits limits;
 	/* As ecap_http1_event_fn; of a burst of HTTP/2 only the length, bytes.n, is known. */
 	void (*event)(void *arg, struct ecap_http_conn *conn, const struct ecap_http1_event *ev);
 	void *arg;

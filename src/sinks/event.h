@@ -116,6 +116,13 @@ struct ecap_out_output {
 	uint64_t failed; /* could not be written */
 };
 
+/* One of the HTTP parser's counters. */
+struct ecap_out_counter {
+	const char *name; /* "cut_bodies" */
+	const char *what; /* for people, after "once" or "N times"; NULL: nothing to worry about */
+	uint64_t n;
+};
+
 /* Every counter, from the beginning of the run. */
 struct ecap_out_stats {
 	bool is_final;	      /* the run ends */
@@ -130,6 +137,8 @@ struct ecap_out_stats {
 	uint64_t missed_records;  /* starts and ends of processes and connections */
 	const struct ecap_out_lost *lost;
 	size_t n_lost;
+	const struct ecap_out_counter *http;
+	size_t n_http; /* 0: no output wants HTTP, nothing was parsed */
 	const struct ecap_out_output *outputs;
 	size_t n_outputs;
 };
