@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/attacher.h"
+#include "engine/children.h"
 #include "engine/dest.h"
 #include "engine/dispatch.h"
 #include "engine/kernel.h"
@@ -64,6 +65,7 @@ struct engine {
 	int sweep_fd;
 	bool sweep_is_due; /* the timer runs */
 	struct ecap_kernel *kernel;
+	struct ecap_children *children; /* NULL: only the processes themselves */
 	struct ecap_ring *ring;
 	struct ecap_dispatch *dispatch;
 	struct ecap_attacher *attacher;
@@ -406,6 +408,8 @@ static int loop(struct engine *e)
 				continue; /* came with the change to this phase */
 			else if (fd == e->stats_fd)
 				on_stats(e);
+			else if (e->children && fd == ecap_children_fd(e->children))
+				ecap_children_forget_ended(e->children);
 			else if (fd == e->sweep_fd)
 				on_sweep(e);
 			else
@@ -496,6 +500,8 @@ static int watch_all(const struct engine *e)
 		r = watch(e, e->stats_fd, EPOLLIN);
 	if (!r)
 		r = watch(e, e->sweep_fd, EPOLLIN);
+	if (!r && e->children)
+		r = watch(e, ecap_children_fd(e->children), EPOLLIN);
 	return r;
 }
 
@@ -508,11 +514,24 @@ static int open_kernel(struct engine *e)
 		.needs_btf = e->opts->needs_btf,
 		.pids = e->opts->pids,
 		.n_pids = e->opts->n_pids,
+		.children = e->opts->children,
 		.uids = e->opts->uids,
 		.n_uids = e->opts->n_uids,
 	};
+	int r = ecap_kernel_open(&opts, &e->kernel);
 
-	return ecap_kernel_open(&opts, &e->kernel);
+	if (!r && e->opts->children)
+		r = ecap_children_open(e->kernel, opts.pids, opts.n_pids, &e->children);
+	return r;
+}
+
+/*
+ * Whether what the processes run is all that can be of use. Not if others are started; and another
+ * namespace's /proc names others by these numbers.
+ */
+static bool can_search_processes(const struct engine *e)
+{
+	return !e->opts->children && ecap_process_proc_is_ours();
 }
 
 static int start_attacher(struct engine *e)
@@ -521,8 +540,7 @@ static int start_attacher(struct engine *e)
 		.selection = e->opts->selection,
 		.library = e->opts->library,
 		.pids = e->opts->pids,
-		/* another namespace's /proc names others by these numbers: search all */
-		.n_pids = ecap_process_proc_is_ours() ? e->opts->n_pids : 0,
+		.n_pids = can_search_processes(e) ? e->opts->n_pids : 0,
 		.uids = e->opts->uids,
 		.n_uids = e->opts->n_uids,
 		.placement = e->opts->placement,
@@ -583,6 +601,7 @@ static void engine_done(struct engine *e)
 	ecap_outputs_free(e->outputs);
 	for (size_t i = 0; i < e->n_specs; i++)
 		ecap_dest_free(e->specs[i].dest);
+	ecap_children_free(e->children);
 	ecap_kernel_free(e->kernel);
 	ecap_closep(&e->epoll_fd);
 	ecap_closep(&e->signal_fd);
