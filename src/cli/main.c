@@ -118,6 +118,11 @@ static const char *const later[] = {
 	"gotls", "tlsgo", "zsh", "mysqld", "postgres",
 };
 
+static bool is_help(const char *arg)
+{
+	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
 static const struct ecap_command *find_command(const char *name)
 {
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(commands); i++) {
@@ -341,7 +346,7 @@ int main(int argc, char **argv)
 	tzset();
 	if (argc > 1 && strcmp(argv[1], "--version") == 0)
 		return run_version(1, argv);
-	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+	if (argc > 1 && is_help(argv[1]))
 		return run_help(1, argv);
 	if (argc < 2 || argv[1][0] == '-')
 		return ecap_capture_run(&sel, argc, argv);
@@ -350,5 +355,7 @@ int main(int argc, char **argv)
 	command = find_command(argv[1]);
 	if (!command)
 		return unknown_command(argv[1]);
+	if (argc == 3 && is_help(argv[2]))
+		return show_help_of(argv[1]);
 	return command->run(argc - 1, argv + 1);
 }
