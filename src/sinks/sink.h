@@ -10,6 +10,8 @@ struct ecap_out_event;
 
 struct ecap_sink_opts {
 	bool hex; /* text: payload as a hex dump */
+	/* JSON: types of events that are written, a bit each as below, losses besides; 0: all. */
+	uint32_t json_types;
 };
 
 /*
