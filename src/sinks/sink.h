@@ -9,7 +9,8 @@ struct ecap_buf;
 struct ecap_out_event;
 
 struct ecap_sink_opts {
-	bool hex; /* text: payload as a hex dump */
+	bool hex;	  /* text: payload as a hex dump */
+	uint32_t file_id; /* capture: what all blocks of a file have in common, at random */
 };
 
 /*
@@ -23,8 +24,17 @@ struct ecap_sink {
 	/* Append @ev to @out. 0, or the buffer's negative errno (nothing of @ev is then used). */
 	int (*format)(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
 		      struct ecap_buf *out);
+	/*
+	 * What comes before the first event and after the last one; @ev has the time and the host.
+	 * NULL: nothing does. An output that ends without @end was cut off.
+	 */
+	int (*begin)(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
+		     struct ecap_buf *out);
+	int (*end)(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
+		   struct ecap_buf *out);
 };
 
+extern const struct ecap_sink ecap_sink_capture;
 extern const struct ecap_sink ecap_sink_json;
 extern const struct ecap_sink ecap_sink_text;
 
