@@ -64,7 +64,7 @@ build-bench/build.ninja:
 bench:
 	scripts/deps build demo bench
 	$(MAKE) static build-bench/build.ninja
-	$(AS_USER) $(NINJA) -C build-bench src/ecapture bench/caller bench/empty
+	$(AS_USER) $(NINJA) -C build-bench src/ecapture bench/caller bench/empty bench/http
 	/usr/bin/python3 -B bench/run $(or $(ONLY),--write)
 
 vmtest: build/ecapture static

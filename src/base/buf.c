@@ -55,7 +55,7 @@ static int grow(struct ecap_buf *b, size_t need)
 	return 0;
 }
 
-uint8_t *ecap_buf_reserve(struct ecap_buf *b, size_t n)
+uint8_t *ecap_buf_grow(struct ecap_buf *b, size_t n)
 {
 	int r;
 

@@ -32,8 +32,15 @@ void ecap_buf_puts(struct ecap_buf *b, const char *s);
 /* Append formatted text. */
 void ecap_buf_printf(struct ecap_buf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* ecap_buf_reserve(), where there is no room so far. */
+uint8_t *ecap_buf_grow(struct ecap_buf *b, size_t n);
 /*
  * Make room for @n bytes and return where to write them, or NULL (err is set). The caller writes
  * at most @n bytes and adds what it wrote to len.
  */
-uint8_t *ecap_buf_reserve(struct ecap_buf *b, size_t n);
+static inline uint8_t *ecap_buf_reserve(struct ecap_buf *b, size_t n)
+{
+	if (b->data && !b->err && n <= b->cap - b->len)
+		return b->data + b->len;
+	return ecap_buf_grow(b, n);
+}

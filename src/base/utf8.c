@@ -81,11 +81,12 @@ bool ecap_utf8_is_unsafe(uint32_t cp)
 		{ .first = 0x200e, .last = 0x200f }, /* left-to-right and right-to-left marks */
 		{ .first = 0x2028, .last = 0x202e }, /* separators, embeddings, overrides */
 		{ .first = 0x2066, .last = 0x2069 }, /* isolates */
-		{ .first = 0xfeff, .last = 0xfeff }, /* byte order mark */
 	};
 
 	if (cp >= 0xa0 && cp < 0x061c) /* most of what is written */
 		return false;
+	if (cp > 0x2069) /* most of the rest */
+		return cp == 0xfeff;
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 		if (cp >= ranges[i].first && cp <= ranges[i].last)
 			return true;
@@ -93,32 +94,19 @@ bool ecap_utf8_is_unsafe(uint32_t cp)
 	return false;
 }
 
-/* Is one of these bytes not ASCII, a control character, a quotation mark or a backslash? */
-static bool has_special(uint64_t word)
-{
-	uint64_t found = word | (word + EACH(1)); /* above 0x7e */
-
-	found |= word - EACH(' ');
-	found |= (word ^ EACH('"')) - EACH(1);
-	found |= (word ^ EACH('\\')) - EACH(1);
-	return found & HIGH;
-}
-
 size_t ecap_utf8_plain_run(const uint8_t *p, size_t n)
 {
 	size_t i = 0;
 
 	while (i < n) {
-		uint64_t word;
 		uint32_t cp;
 		size_t len;
 
-		if (n - i >= sizeof(word)) {
-			memcpy(&word, p + i, sizeof(word));
-			if (!has_special(word)) {
-				i += sizeof(word);
+		if (n - i >= sizeof(uint64_t)) {
+			len = ecap_utf8_plain8(p + i);
+			i += len;
+			if (len == sizeof(uint64_t))
 				continue;
-			}
 		}
 		len = ecap_utf8_decode(p + i, n - i, &cp);
 		if (!len || cp == '"' || cp == '\\' || ecap_utf8_is_unsafe(cp))

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Room for what ecap_utf8_show() writes: "\u{10ffff}" is the longest, and there is no NUL. */
 #define ECAP_UTF8_SHOWN_MAX 12
@@ -22,6 +23,32 @@ bool ecap_utf8_valid_text(const uint8_t *p, size_t n);
  * order because of it? C0, DEL, C1, bidi controls, line and paragraph separators, U+FEFF.
  */
 bool ecap_utf8_is_unsafe(uint32_t cp);
+
+/* Is this a character of ASCII that needs no escape? No control, quotation mark or backslash. */
+static inline bool ecap_utf8_is_plain(uint8_t c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* How many of the eight bytes at @p are such characters, up to the first other one. */
+static inline size_t ecap_utf8_plain8(const uint8_t *p)
+{
+	/*
+	 * All at once: the highest bit of a byte tells that it is another one. A borrow or carry
+	 * only comes from a byte that is, so the lowest bit that is found is right.
+	 */
+	const uint64_t each = 0x0101010101010101u;
+	uint64_t word, found;
+
+	_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest");
+	memcpy(&word, p, sizeof(word));
+	found = word | (word + each); /* above 0x7e */
+	found |= word - each * ' ';
+	found |= (word ^ each * '"') - each;
+	found |= (word ^ each * '\\') - each;
+	found &= each * 0x80;
+	return found ? (size_t)__builtin_ctzll(found) / 8 : sizeof(word);
+}
 
 /*
  * How many of the @n bytes may be copied as they are, to a terminal as well as into a string

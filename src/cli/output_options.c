@@ -8,6 +8,71 @@
 #include "base/cleanup.h"
 #include "cli/values.h"
 #include "engine/engine.h"
+#include "sinks/event.h"
+#include "sinks/json.h"
+
+/* Types of events that JSON has. */
+struct type_names {
+	const char *names[ECAP_OUT_TYPE_COUNT];
+	uint32_t bits[ECAP_OUT_TYPE_COUNT];
+	size_t n;
+};
+
+static void get_type_names(struct type_names *ret)
+{
+	ret->n = 0;
+	for (unsigned int type = 0; type < ECAP_OUT_TYPE_COUNT; type++) {
+		const char *name = ecap_json_type_name(type);
+
+		if (!name)
+			continue;
+		ret->names[ret->n] = name;
+		ret->bits[ret->n++] = 1u << type;
+	}
+}
+
+static int parse_type(const struct type_names *known, const char *name, size_t len, uint32_t *types,
+		      struct ecap_opt_error *err)
+{
+	const char *nearest;
+	char all[128] = "";
+
+	for (size_t i = 0; i < known->n; i++) {
+		if (strlen(known->names[i]) == len && memcmp(known->names[i], name, len) == 0) {
+			*types |= known->bits[i];
+			return 0;
+		}
+	}
+	nearest = ecap_opt_nearest(known->names, known->n, name, len);
+	if (nearest)
+		return ecap_opt_fail(err, "there are no '%.*s' events; did you mean %s?", (int)len,
+				     name, nearest);
+	for (size_t i = 0, at = 0; i < known->n; i++)
+		at += (size_t)snprintf(all + at, sizeof(all) - at, "%s%s", i ? ", " : "",
+				       known->names[i]);
+	return ecap_opt_fail(err, "there are no '%.*s' events; there are %s", (int)len, name, all);
+}
+
+/* Types of events, with commas. */
+static int parse_events(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	struct type_names known;
+	uint32_t types = 0;
+
+	get_type_names(&known);
+	for (const char *p = arg;; p++) {
+		size_t len = strcspn(p, ",");
+		int r = parse_type(&known, p, len, &types, err);
+
+		if (r < 0)
+			return r;
+		p += len;
+		if (!*p)
+			break;
+	}
+	*(uint32_t *)dest = types;
+	return 0;
+}
 
 #define AT(member) .offset = offsetof(struct ecap_output_args, member)
 
@@ -38,6 +103,16 @@ const struct ecap_opt ecap_output_opts[ECAP_OUTPUT_N_OPTS] = {
 			"up to 1G), and four times that, or 256M, of all that are under way. What "
 			"was cut is marked; raw plaintext is not limited by this.",
 		AT(stream_limit),
+	},
+	{
+		.name = "events",
+		.type = ECAP_OPT_CALLBACK,
+		.arg = "TYPE[,TYPE...]",
+		.help = "In JSON, write only events of these types: data (plaintext as it was "
+			"read and written), http (requests with their responses, bodies decoded), "
+			"command, target, stats. What was lost is always written. Without it: all.",
+		.parse = parse_events,
+		AT(json_types),
 	},
 };
 
@@ -90,5 +165,5 @@ int ecap_output_get_specs(const struct ecap_output_args *args, struct ecap_outpu
 
 struct ecap_sink_opts ecap_output_get_sink_opts(const struct ecap_output_args *args)
 {
-	return (struct ecap_sink_opts){ .hex = args->hex };
+	return (struct ecap_sink_opts){ .hex = args->hex, .json_types = args->json_types };
 }

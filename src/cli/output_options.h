@@ -15,9 +15,10 @@ struct ecap_output_args {
 	struct ecap_opt_strings outputs;
 	bool hex;
 	uint64_t stream_limit; /* bytes; 0: the default */
+	uint32_t json_types;
 };
 
-#define ECAP_OUTPUT_N_OPTS 3
+#define ECAP_OUTPUT_N_OPTS 4
 /* They store into struct ecap_output_args. */
 extern const struct ecap_opt ecap_output_opts[ECAP_OUTPUT_N_OPTS];
 

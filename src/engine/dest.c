@@ -17,8 +17,8 @@
  * have dirtied takes nothing for a second; a fast program says 200 MB in that time.
  */
 #define QUEUE_MAX (256u << 20)
-/* A batch may pass the bound by its last event: a chunk of 16 KiB, escaped. */
-#define BATCH_MAX (QUEUE_MAX + (1u << 20))
+/* A batch may pass the bound by its last event: two bodies of 1 MiB, each byte escaped. */
+#define BATCH_MAX (QUEUE_MAX + (16u << 20))
 /* Hand a batch over before the drain ends, so that the thread writes while the loop formats. */
 #define BATCH_FLUSH (1u << 20)
 

@@ -103,6 +103,8 @@ static void note_refused(struct one_output *o, const struct ecap_out_event *ev)
 		return;
 	o->refused_bytes += bytes;
 	if (m) {
+		if (!m->bytes)
+			m->off = off; /* what came before stood for no bytes */
 		m->bytes += bytes;
 		m->events++;
 		return;
@@ -129,7 +131,7 @@ static bool put_missing(const struct ecap_outputs *all, struct one_output *o, st
 		.off = m->off,
 		.bytes = m->bytes,
 		.calls = m->events,
-		.has_off = m->where.conn_id,
+		.has_off = m->where.conn_id && m->bytes,
 		.has_bytes = true,
 	};
 	put_event(all, o, buf, &ev);

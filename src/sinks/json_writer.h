@@ -9,7 +9,8 @@ struct ecap_buf;
 
 /*
  * Writes JSON into a buffer as it is told, commas included. That objects are closed and that keys
- * and values alternate is up to the caller; failures stick in the buffer.
+ * and values alternate is up to the caller; failures stick in the buffer. A string is only begun
+ * where it fits with every byte of it, or the first 4 KiB, escaped.
  */
 struct ecap_json {
 	struct ecap_buf *out; /* borrowed */
@@ -31,11 +32,27 @@ void ecap_json_key(struct ecap_json *w, const char *key);
  * (ecap_utf8_is_unsafe) is escaped, which reads back as the same.
  */
 void ecap_json_string(struct ecap_json *w, const void *p, size_t n);
+/* The same in parts, which are whole characters each. */
+void ecap_json_begin_string(struct ecap_json *w);
+void ecap_json_add_string(struct ecap_json *w, const void *p, size_t n);
+void ecap_json_end_string(struct ecap_json *w);
 /* A string from a C string, null for NULL. */
 void ecap_json_string_or_null(struct ecap_json *w, const char *s);
+/* These bytes and no others: a string where they are text, else {"b64":"..."}. */
+void ecap_json_exact(struct ecap_json *w, const void *p, size_t n);
 /* A string with the @n bytes in base64. */
 void ecap_json_base64(struct ecap_json *w, const uint8_t *p, size_t n);
 /* An integer, with all its digits also where a double could not hold them. */
 void ecap_json_u64(struct ecap_json *w, uint64_t v);
 void ecap_json_bool(struct ecap_json *w, bool v);
 void ecap_json_null(struct ecap_json *w);
+
+/* A key and its value: as the functions above, null unless @is_known. */
+void ecap_json_put_string(struct ecap_json *w, const char *key, const char *value);
+void ecap_json_put_u64(struct ecap_json *w, const char *key, uint64_t value);
+void ecap_json_put_known(struct ecap_json *w, const char *key, uint64_t value, bool is_known);
+void ecap_json_put_bool(struct ecap_json *w, const char *key, bool value);
+/* RFC 3339; @ns since 1970-01-01 UTC. */
+void ecap_json_put_time(struct ecap_json *w, const char *key, uint64_t ns);
+/* The exact bytes, readable where they are text: "text" is the key, else "b64". */
+void ecap_json_put_bytes(struct ecap_json *w, const void *p, size_t n);

@@ -9,7 +9,9 @@ struct ecap_buf;
 struct ecap_out_event;
 
 struct ecap_sink_opts {
-	bool hex;	  /* text: payload as a hex dump */
+	bool hex; /* text: payload as a hex dump */
+	/* JSON: types of events that are written, a bit each as below, losses besides; 0: all. */
+	uint32_t json_types;
 	uint32_t file_id; /* capture: what all blocks of a file have in common, at random */
 };
 

@@ -104,7 +104,7 @@ static void escapes_strings(void **state)
 		struct ecap_json w;
 		struct ecap_buf b;
 
-		ecap_buf_init(&b, 100);
+		ecap_buf_init(&b, 1000);
 		ecap_json_init(&w, &b);
 		ecap_json_string(&w, cases[i].in, cases[i].n_in);
 		assert_written(&b, cases[i].want);

@@ -106,6 +106,7 @@ class Capture:
         self.connections = {}
         self.losses = []
         self.commands = []
+        self.exchanges = []
         self.stats = []
         self.targets = []
         self.n_events = 0  # of programs
@@ -143,6 +144,11 @@ class Capture:
             self._add_data(event)
         elif event["type"] == "command":
             self.commands.append(event)
+        elif event["type"] == "http":
+            self._add_exchange(event)
+
+    def _add_exchange(self, event):
+        self.exchanges.append(event)
 
     def _add_data(self, event):
         conn = self._connection(event)
@@ -210,6 +216,9 @@ class LargeCapture(Capture):
         conn = self._connection(event)
         names = str(conn.pid), event["dir"], str(conn.id)
         self._known[tuple(map(str.encode, names))] = getattr(conn, event["dir"])
+
+    def _add_exchange(self, event):
+        pass  # too many to keep
 
 
 def assert_same(capture, report):

@@ -18,6 +18,7 @@ COMMON = {"v", "type", "ts", "host", "pid", "tid", "ppid", "uid", "comm", "exe",
 FIELDS = {
     "data": COMMON | {"lib", "fn", "dir", "conn", "off", "len", "total"},
     "command": COMMON | {"lib", "fn", "len"},
+    "http": COMMON | {"lib", "conn", "role", "number", "request", "response"},
     "loss": COMMON | {"conn", "dir", "off", "bytes", "calls", "reason"},
 }
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d)")

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+struct ecap_http_exchange;
+struct ecap_json;
+
+/* Write what an http event says of @x, from its number on. */
+void ecap_json_put_exchange(struct ecap_json *w, const struct ecap_http_exchange *x);
