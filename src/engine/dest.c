@@ -17,8 +17,13 @@
  * have dirtied takes nothing for a second; a fast program says 200 MB in that time.
  */
 #define QUEUE_MAX (256u << 20)
-/* A batch may pass the bound by its last event: two bodies of 1 MiB, each byte escaped. */
-#define BATCH_MAX (QUEUE_MAX + (16u << 20))
+/*
+ * A batch may pass the bound by its last event: two bodies as large as the user allows, escaped.
+ * The ends of events are 32 bits wide.
+ */
+#define BATCH_MAX UINT32_MAX
+/* What had to hold such an event does not wait for the next one. */
+#define SPARE_MAX (16u << 20)
 /* Hand a batch over before the drain ends, so that the thread writes while the loop formats. */
 #define BATCH_FLUSH (1u << 20)
 
@@ -281,7 +286,7 @@ static void drop_queue(struct ecap_dest *d)
 /* Called with the lock. */
 static void batch_recycle(struct ecap_dest *d, struct batch *b)
 {
-	if (d->spare) {
+	if (d->spare || b->bytes.cap > SPARE_MAX) {
 		batch_free(b);
 		return;
 	}

@@ -43,12 +43,14 @@ struct ecap_outputs {
 	void *wait_arg;
 };
 
-static void put_event(const struct ecap_outputs *all, struct one_output *o, struct ecap_buf *buf,
+/* false: it is too large, or there is no memory for it; it counts as refused then. */
+static bool put_event(const struct ecap_outputs *all, struct one_output *o, struct ecap_buf *buf,
 		      const struct ecap_out_event *ev)
 {
 	int r = o->spec.sink->format(ev, &all->sink_opts, buf);
 
 	ecap_dest_commit(o->spec.dest, r == 0);
+	return r == 0;
 }
 
 /* How many bytes the event stands for, and where in its stream. false: for none. */
@@ -134,7 +136,8 @@ static bool put_missing(const struct ecap_outputs *all, struct one_output *o, st
 		.has_off = m->where.conn_id && m->bytes,
 		.has_bytes = true,
 	};
-	put_event(all, o, buf, &ev);
+	if (!put_event(all, o, buf, &ev))
+		return false;
 	(void)ecap_hash_remove(o->missing, &m->where);
 	free(m);
 	return true;
@@ -245,9 +248,7 @@ void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 			continue;
 		if (settle_before(all, o, ev))
 			buf = admit(all, o, ev);
-		if (buf)
-			put_event(all, o, buf, ev);
-		else
+		if (!buf || !put_event(all, o, buf, ev))
 			note_refused(o, ev);
 	}
 }
