@@ -183,6 +183,12 @@ void ecap_privileges_put_names(uint64_t caps, struct ecap_buf *out)
 	}
 }
 
+static void put_lower(const char *text, struct ecap_buf *out)
+{
+	for (; *text; text++)
+		ecap_buf_putc(out, (char)tolower((unsigned char)*text));
+}
+
 void ecap_privileges_put_setcap(const char *path, struct ecap_buf *out)
 {
 	const char *separator = "setcap ";
@@ -192,8 +198,7 @@ void ecap_privileges_put_setcap(const char *path, struct ecap_buf *out)
 			continue;
 		ecap_buf_puts(out, separator);
 		separator = ",";
-		for (const char *c = privileges[i].name; *c; c++)
-			ecap_buf_putc(out, (char)tolower((unsigned char)*c));
+		put_lower(privileges[i].name, out);
 	}
 	ecap_buf_printf(out, "+ep %s", path);
 }
