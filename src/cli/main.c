@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "base/log.h"
 #include "base/opt.h"
 #include "cli/command.h"
+#include "engine/privileges.h"
 #include "engine/registry.h"
 #include "engine/selection.h"
 #include "parsers/codec.h"
@@ -248,45 +250,65 @@ static void put_man_head(struct ecap_buf *out)
 
 static void put_man_tail(struct ecap_buf *out)
 {
-	ecap_buf_puts(out, ".Sh ENVIRONMENT\n"
-			   ".Bl -tag -width Ds\n"
-			   ".It Ev NOTIFY_SOCKET\n"
-			   "READY=1 is sent there when capturing has begun; see\n"
-			   ".Xr sd_notify 3 .\n"
-			   ".El\n"
-			   ".Sh EXIT STATUS\n"
-			   ".Bl -tag -width Ds\n"
-			   ".It 0\n"
-			   "Stopped as asked.\n"
-			   "A replay has shown all of its file, also of one whose capture did not\n"
-			   "end in order.\n"
-			   ".It 1\n"
-			   "Failed; the reason is on standard error.\n"
-			   "A file that was replayed is damaged, in which case what is whole was\n"
-			   "shown, or a signal came before its end.\n"
-			   ".It 2\n"
-			   "Wrong usage.\n"
-			   ".El\n"
-			   ".Sh EXAMPLES\n"
-			   "Everything that programs say inside TLS, as text:\n"
-			   ".Dl ecapture tls\n"
-			   ".Pp\n"
-			   "One process, as JSON Lines, which\n"
-			   ".Cm ecapture schema\n"
-			   "describes:\n"
-			   ".Dl ecapture tls -p 4711 -o json=capture.jsonl\n"
-			   ".Pp\n"
-			   "Everything into a file, and later as text what one process said:\n"
-			   ".Dl ecapture tls -o capture=today.ecap\n"
-			   ".Dl ecapture replay today.ecap -p 4711\n"
-			   ".Pp\n"
-			   "What a user types into shells:\n"
-			   ".Dl ecapture bash -u 1000\n"
-			   ".Sh SECURITY CONSIDERATIONS\n"
-			   ".Nm\n"
-			   "runs as root and shows secrets.\n"
-			   "Files that it creates have mode 0600.\n"
-			   "It listens on no port and contacts no host.\n");
+	ecap_buf_puts(out,
+		      ".Sh ENVIRONMENT\n"
+		      ".Bl -tag -width Ds\n"
+		      ".It Ev NOTIFY_SOCKET\n"
+		      "READY=1 is sent there when capturing has begun; see\n"
+		      ".Xr sd_notify 3 .\n"
+		      ".El\n"
+		      ".Sh EXIT STATUS\n"
+		      ".Bl -tag -width Ds\n"
+		      ".It 0\n"
+		      "Stopped as asked.\n"
+		      "A replay has shown all of its file, also of one whose capture did not\n"
+		      "end in order.\n"
+		      ".It 1\n"
+		      "Failed; the reason is on standard error.\n"
+		      "A file that was replayed is damaged, in which case what is whole was\n"
+		      "shown, or a signal came before its end.\n"
+		      ".It 2\n"
+		      "Wrong usage.\n"
+		      ".El\n"
+		      ".Sh EXAMPLES\n"
+		      "Everything that programs say inside TLS, as text:\n"
+		      ".Dl ecapture tls\n"
+		      ".Pp\n"
+		      "One process, as JSON Lines, which\n"
+		      ".Cm ecapture schema\n"
+		      "describes:\n"
+		      ".Dl ecapture tls -p 4711 -o json=capture.jsonl\n"
+		      ".Pp\n"
+		      "Everything into a file, and later as text what one process said:\n"
+		      ".Dl ecapture tls -o capture=today.ecap\n"
+		      ".Dl ecapture replay today.ecap -p 4711\n"
+		      ".Pp\n"
+		      "What a user types into shells:\n"
+		      ".Dl ecapture bash -u 1000\n"
+		      ".Sh SECURITY CONSIDERATIONS\n"
+		      ".Nm\n"
+		      "shows secrets, and whoever may run it with these privileges sees them.\n"
+		      "Files that it creates have mode 0600.\n"
+		      "It listens on no port and contacts no host.\n");
+}
+
+static void put_man_privileges(struct ecap_buf *out)
+{
+	const struct ecap_privilege *all;
+	size_t n = ecap_privileges_get_all(&all);
+
+	ecap_buf_puts(out,
+		      ".Sh PRIVILEGES\n"
+		      "Root has all of these; others may be given them with\n"
+		      ".Xr setcap 8 .\n"
+		      "When capturing begins, what hooking later files takes is kept and all else\n"
+		      "is dropped.\n"
+		      ".Bl -tag -width Ds\n");
+	for (size_t i = 0; i < n; i++)
+		ecap_buf_printf(out, ".It Dv %s\n%c%s.\nWithout it %s.\n", all[i].name,
+				toupper((unsigned char)all[i].what_for[0]), all[i].what_for + 1,
+				all[i].lost ? all[i].lost : "nothing works");
+	ecap_buf_puts(out, ".El\n");
 }
 
 static int run_man(int argc, char **argv)
@@ -304,6 +326,7 @@ static int run_man(int argc, char **argv)
 	ecap_buf_puts(&out, ".El\n.Sh OPTIONS\n");
 	ecap_capture_put_options_mdoc(&out);
 	ecap_replay_put_options_mdoc(&out);
+	put_man_privileges(&out);
 	put_man_tail(&out);
 	status = ecap_command_print((const char *)out.data, out.len);
 	ecap_buf_done(&out);

@@ -18,9 +18,9 @@
 #include "engine/finder.h"
 #include "engine/hooks.h"
 #include "engine/kernel.h"
+#include "engine/privileges.h"
 #include "engine/reaper.h"
 #include "engine/users.h"
-#include "target/alias.h"
 #include "target/watch.h"
 
 /* The start line names so many targets; the rest is a number. */
@@ -296,8 +296,7 @@ static void wait_for_old_links(struct ecap_attacher *a, const struct ecap_target
 	for (const struct ecap_target *old = a->going; old; old = old->next_going) {
 		if (old->ids[0].ino != t->ids[0].ino)
 			continue;
-		if (ecap_target_is(old, &t->ids[0]) ||
-		    ecap_alias_check(old->fd, t->fd, t->places[0].file_off) > 0) {
+		if (ecap_target_is(old, &t->ids[0]) || ecap_finder_compare(a->finder, old, t) > 0) {
 			ecap_reaper_wait(a->reaper);
 			return;
 		}
@@ -613,10 +612,18 @@ static void *attacher_thread(void *arg)
 {
 	struct ecap_attacher *a = arg;
 	int watch_error = open_watch(a); /* first: nothing comes between it and the search */
-	int r = find_all(a);
+	/* foreign files are read from here on; how hooks are attached is not known yet */
+	int r = ecap_privileges_drop(ECAP_PRIVILEGES_NOBODY | ECAP_PRIVILEGES_ADMIN);
 
+	if (!r)
+		r = find_all(a);
 	if (!wait_kernel(a, false))
 		return NULL;
+	if (r >= 0) {
+		int err = ecap_privileges_drop(ecap_kernel_get_privileges(a->kernel));
+
+		r = err < 0 ? err : r;
+	}
 	if (watch_error)
 		(void)ecap_warn_r(watch_error,
 				  "cannot notice programs and libraries that appear later");

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/caps.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,6 +26,7 @@
 #include "engine/notify.h"
 #include "engine/outputs.h"
 #include "engine/pipeline.h"
+#include "engine/privileges.h"
 #include "engine/ring.h"
 #include "engine/stats.h"
 #include "engine/summary.h"
@@ -174,8 +177,12 @@ static int begin_capture(struct engine *e)
 {
 	const char *targets = ecap_attacher_get_summary(e->attacher);
 	const char *rung = ecap_kernel_describe_rung(e->kernel);
-	int r;
+	/* now: until here a file that was made in vain is removed with the rights that made it */
+	int r = ecap_privileges_drop(ecap_kernel_get_privileges(e->kernel));
 
+	if (r < 0)
+		return r;
+	ecap_privileges_warn_missing();
 	r = ecap_dests_start(&e->dests);
 	if (r < 0)
 		return r;
@@ -332,7 +339,11 @@ static void go_first(void)
 {
 	char why[128];
 
-	if (setpriority(PRIO_PROCESS, 0, -20) < 0)
+	if (setpriority(PRIO_PROCESS, 0, -20) == 0)
+		return;
+	if (errno == EACCES || errno == EPERM)
+		ecap_privileges_warn(ECAP_CAP(CAP_SYS_NICE));
+	else
 		ecap_debug("cannot run before other programs: %s; on a busy host more may be lost",
 			   ecap_strerror(errno, why, sizeof(why)));
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,8 +11,10 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/caps.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "engine/privileges.h"
 #include "engine/registry.h"
 #include "engine/target.h"
 #include "target/alias.h"
@@ -52,6 +55,7 @@ struct ecap_finder {
 	size_t n_refused; /* beyond ECAP_MAX_TARGETS */
 	struct ecap_finder_opts opts;
 	struct ecap_budget budget;
+	int pagemap;	   /* ecap_alias_open() */
 	int alias_error;   /* why aliases could not be told, 0: they could */
 	char nothing[200]; /* where the search looked, if it found nothing */
 	/* struct arrival_key -> its target, or one of those below */
@@ -70,6 +74,7 @@ int ecap_finder_new(const struct ecap_finder_opts *opts, struct ecap_finder **re
 		return -ENOMEM;
 	f->opts = *opts;
 	f->budget = (struct ecap_budget){ .left_ms = ECAP_BUDGET_MS, .stop_fd = opts->stop_fd };
+	f->pagemap = ecap_alias_open();
 	r = ecap_hash_new(sizeof(struct arrival_key), MAX_LOOKED_AT, &f->looked_at);
 	if (r < 0)
 		return r;
@@ -84,6 +89,7 @@ void ecap_finder_free(struct ecap_finder *f)
 	for (size_t i = 0; i < f->n_targets; i++)
 		ecap_target_free(f->targets[i]);
 	ecap_hash_free(f->looked_at);
+	ecap_closep(&f->pagemap);
 	free(f);
 }
 
@@ -122,16 +128,25 @@ static bool wants_name(const char *name, void *arg)
 	return false;
 }
 
-/* Whether @t is @other under another name. Copies of a file look alike, too: the kernel decides. */
+int ecap_finder_compare(const struct ecap_finder *f, const struct ecap_target *a,
+			const struct ecap_target *b)
+{
+	return ecap_alias_check(f->pagemap, a->fd, b->fd, b->places[0].file_off);
+}
+
+/*
+ * Whether @t is @other under another name. Copies of a file look alike, too: on one device their
+ * numbers tell, otherwise the kernel decides.
+ */
 static bool is_alias(struct ecap_finder *f, const struct ecap_target *t,
 		     const struct ecap_target *other)
 {
 	int r;
 
 	if (t->probe != other->probe || t->places[0].file_off != other->places[0].file_off ||
-	    t->ids[0].size != other->ids[0].size)
+	    t->ids[0].size != other->ids[0].size || t->ids[0].dev == other->ids[0].dev)
 		return false;
-	r = ecap_alias_check(t->fd, other->fd, t->places[0].file_off);
+	r = ecap_finder_compare(f, t, other);
 	if (r < 0 && !f->alias_error)
 		f->alias_error = r;
 	return r > 0;
@@ -252,7 +267,9 @@ static void warn_search(const struct ecap_finder *f)
 		ecap_warn("%zu files are hooked at their public functions, which costs their "
 			  "programs more: the analysis of others took all the time for it",
 			  f->budget.n_refused);
-	if (f->alias_error)
+	if (f->alias_error == -EPERM)
+		ecap_privileges_warn(ECAP_CAP(CAP_SYS_ADMIN));
+	else if (f->alias_error)
 		(void)ecap_warn_r(f->alias_error,
 				  "cannot tell whether libraries under overlayfs are one file; one "
 				  "that is hooked twice shows false losses (mid_call)");

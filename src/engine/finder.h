@@ -24,6 +24,7 @@ struct ecap_finder_opts {
 	int stop_fd; /* readable: nothing is looked for any more; borrowed */
 };
 
+/* With the privileges of the start: to tell which files are one may need them. */
 int ecap_finder_new(const struct ecap_finder_opts *opts, struct ecap_finder **ret);
 /* Frees the targets, too. */
 void ecap_finder_free(struct ecap_finder *f);
@@ -42,6 +43,12 @@ int ecap_finder_use_file(struct ecap_finder *f, const char *path);
 
 /* The targets. Returns how many. Borrowed until the next call of another function. */
 size_t ecap_finder_get_targets(const struct ecap_finder *f, struct ecap_target *const **ret);
+/*
+ * Whether the files of @a and @b are one file for uprobes: 1, 0, or why that can not be told, see
+ * ecap_alias_check().
+ */
+int ecap_finder_compare(const struct ecap_finder *f, const struct ecap_target *a,
+			const struct ecap_target *b);
 /* @t is the caller's from now on, and the finder does not know its file any more. */
 void ecap_finder_release(struct ecap_finder *f, struct ecap_target *t);
 

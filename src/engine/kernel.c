@@ -2,9 +2,11 @@
 #include "engine/kernel.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "engine/privileges.h"
 #include "engine/registry.h"
 #include "calls.skel.h"
 #include "lifecycle.skel.h"
@@ -29,9 +32,11 @@ struct ecap_kernel {
 	char rung_text[320]; /* both */
 	uint32_t bound[ECAP_MAX_BOUND];
 	size_t n_bound;
+	unsigned int privileges;  /* enum ecap_privileges_flag: what attaching takes */
 	struct ecap_trial *trial; /* of the rung; NULL: taken away */
 	bool is_emulated[ECAP_CODE_N_KINDS];
 	bool has_loop;
+	bool is_limited; /* RLIMIT_MEMLOCK could not be lifted, but a small map was given */
 	struct calls_bpf *shared; /* owns the maps; with cookies its programs serve all rows */
 	struct lifecycle_bpf *lifecycle;
 	struct calls_bpf
@@ -225,26 +230,70 @@ static int load_row(struct ecap_kernel *k, uint32_t row)
 	return 0;
 }
 
+/* ------------------------------------------------------------------------------ RLIMIT_MEMLOCK */
+
+/* Whether the kernel gives us a map at all, of the least size. */
+static bool makes_map(void)
+{
+	ecap_autoclose int fd =
+		bpf_map_create(BPF_MAP_TYPE_ARRAY, "ecap_try", sizeof(uint32_t), 1, 1, NULL);
+
+	return fd >= 0;
+}
+
+/*
+ * Before Linux 5.11 BPF memory counts against this limit. libbpf would lift it when it makes the
+ * first map, in whichever thread, which may have dropped what that takes; what is not lifted is
+ * only missed if the kernel refuses something.
+ */
+static void lift_memlock(struct ecap_kernel *k)
+{
+	const struct rlimit unlimited = { .rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY };
+	struct rlimit now;
+
+	(void)libbpf_set_memlock_rlim(0); /* leave it alone */
+	if (setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0 || getrlimit(RLIMIT_MEMLOCK, &now) < 0)
+		return;
+	now.rlim_cur = now.rlim_max;
+	(void)setrlimit(RLIMIT_MEMLOCK, &now);
+	k->is_limited = now.rlim_cur != RLIM_INFINITY && makes_map();
+}
+
+/* Whether @r is about RLIMIT_MEMLOCK; then it is logged. The limit is no more used after that. */
+static bool explain_memlock(const struct ecap_kernel *k, int r)
+{
+	struct rlimit limit, none;
+
+	if (r != -EPERM || !k->is_limited || getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return false;
+	none = (struct rlimit){ .rlim_max = limit.rlim_max };
+	/* what was given a map with the limit gets none without: the kernel counts maps */
+	if (setrlimit(RLIMIT_MEMLOCK, &none) < 0 || makes_map())
+		return false;
+	ecap_err(
+		"cannot create the BPF maps: this kernel counts them against RLIMIT_MEMLOCK, which "
+		"is %" PRIu64 " KiB, and CAP_SYS_RESOURCE is missing to lift it; set it before, "
+		"e.g. by `ulimit -l unlimited` or systemd's LimitMEMLOCK=infinity",
+		(uint64_t)limit.rlim_cur >> 10);
+	return true;
+}
+
 /* --------------------------------------------------------------------------- choosing the rung */
 
-/* Evidence for a refusal that is a matter of rights. */
-static void explain_refusal(void)
+static bool is_refusal(int r)
 {
-	if (geteuid() != 0)
-		ecap_err("cannot load BPF programs as uid %u: run it as root, e.g. with sudo",
-			 geteuid());
-	else
-		ecap_err("cannot load BPF programs though uid is 0: the kernel or the container "
-			 "withholds CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN)");
+	return r == -EPERM || r == -EACCES;
 }
 
 /* No rung was found: say why, as far as the last one tells. */
-static int refuse_rungs(enum ecap_rung wanted, int r)
+static int refuse_rungs(const struct ecap_kernel *k, enum ecap_rung wanted, int r)
 {
 	char why[128];
 
-	if (r == -EPERM || r == -EACCES)
-		explain_refusal();
+	if (explain_memlock(k, r))
+		return r;
+	if (is_refusal(r))
+		ecap_privileges_explain(k->privileges, r);
 	else if (wanted != ECAP_RUNG_AUTO)
 		ecap_err("--attach=%s does not work on this kernel: %s; "
 			 "without it, what does is used",
@@ -289,15 +338,30 @@ static int try_bound(struct ecap_kernel *k, const struct ecap_kernel_opts *opts)
 	return 0;
 }
 
+/* Try with what would be kept, and if that is refused with CAP_SYS_ADMIN, too. */
+static int try_privileges(struct ecap_kernel *k, enum ecap_rung rung)
+{
+	int r = ecap_trial_rung(rung, &k->trial), err;
+
+	if (!is_refusal(r))
+		return r;
+	k->privileges = ECAP_PRIVILEGES_ADMIN;
+	err = ecap_privileges_rehearse(k->privileges);
+	return err < 0 ? r : ecap_trial_rung(rung, &k->trial);
+}
+
 static int try_rung(struct ecap_kernel *k, const struct ecap_kernel_opts *opts, enum ecap_rung rung)
 {
 	char why[128];
-	int r;
+	int r = ecap_privileges_rehearse(0);
 
+	if (r < 0)
+		return r;
+	k->privileges = 0;
 	/* a kernel that can bind a link has multi links */
 	if (rung == ECAP_RUNG_MULTI && opts->n_pids && !opts->children && try_bound(k, opts) == 0)
 		return 0;
-	r = ecap_trial_rung(rung, &k->trial);
+	r = try_privileges(k, rung);
 	if (r < 0) {
 		ecap_strerror(r, why, sizeof(why));
 		if (rung == ECAP_RUNG_MULTI)
@@ -319,7 +383,7 @@ static int choose_rung(struct ecap_kernel *k, const struct ecap_kernel_opts *opt
 			r = try_rung(k, opts, k->rung);
 	}
 	if (r < 0)
-		return refuse_rungs(opts->rung, r);
+		return refuse_rungs(k, opts->rung, r);
 	(void)snprintf(k->rung_text, sizeof(k->rung_text), "attach=%s%s%s%s",
 		       ecap_rung_name(k->rung), k->notes[0] ? " (" : "", k->notes,
 		       k->notes[0] ? ")" : "");
@@ -441,15 +505,19 @@ static int try_and_create(struct ecap_kernel *k, const struct ecap_kernel_opts *
 {
 	struct trials trials = { .kernel = k, .opts = opts };
 	pthread_t thread;
-	int r = pthread_create(&thread, NULL, run_trials, &trials);
+	int r;
 
+	lift_memlock(k);
+	r = pthread_create(&thread, NULL, run_trials, &trials);
 	if (r)
 		return ecap_err_r(r, "cannot start a thread");
 	r = create_maps(k, opts->ring_bytes);
 	(void)pthread_join(thread, NULL);
 	if (trials.result < 0) /* it was logged, and says more */
 		return trials.result;
-	return r < 0 ? ecap_err_r(r, "cannot create the BPF maps") : 0;
+	if (r < 0 && !explain_memlock(k, r))
+		(void)ecap_err_r(r, "cannot create the BPF maps");
+	return r;
 }
 
 /* Nothing of ours uses it so far, so it is read only to see that it could be. */
@@ -518,6 +586,11 @@ enum ecap_rung ecap_kernel_get_rung(const struct ecap_kernel *k)
 void ecap_kernel_drop_trial(struct ecap_kernel *k)
 {
 	ecap_trial_freep(&k->trial);
+}
+
+unsigned int ecap_kernel_get_privileges(const struct ecap_kernel *k)
+{
+	return k->privileges;
 }
 
 const char *ecap_kernel_describe_rung(const struct ecap_kernel *k)

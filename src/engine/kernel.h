@@ -64,6 +64,8 @@ void ecap_kernel_drop_trial(struct ecap_kernel *k);
 enum ecap_rung ecap_kernel_get_rung(const struct ecap_kernel *k);
 /* The same for people: "attach=perf (multi: Invalid argument)". Borrowed. */
 const char *ecap_kernel_describe_rung(const struct ecap_kernel *k);
+/* What ecap_privileges_drop() has to be told, so that hooks can still be attached. */
+unsigned int ecap_kernel_get_privileges(const struct ecap_kernel *k);
 /*
  * The processes to which links are to be bound, so that no other process ever meets them. Returns
  * how many, 0: links are for all processes, and BPF filters. Borrowed.

@@ -40,7 +40,9 @@ static int hold(int fd, uint64_t off, struct page *ret)
 		return -errno;
 	*ret = (struct page){ .at = at, .size = size };
 	/* not mlock(): sanitizers make that do nothing */
-	return syscall(SYS_mlock, at, size) < 0 ? -errno : 0;
+	if (syscall(SYS_mlock, at, size) == 0)
+		return 0;
+	return errno == EPERM ? -ENOMEM : -errno; /* that RLIMIT_MEMLOCK is 0 is no other reason */
 }
 
 /* -EPERM: the kernel shows that there is a frame, but not which. */
@@ -57,12 +59,18 @@ static int frame_of(int pagemap, const struct page *p, uint64_t *ret)
 	return *ret ? 0 : -EPERM;
 }
 
-int ecap_alias_check(int fd_a, int fd_b, uint64_t off)
+int ecap_alias_open(void)
 {
-	ecap_autoclose int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int ecap_alias_check(int pagemap, int fd_a, int fd_b, uint64_t off)
+{
 	ecap_cleanup(unmap) struct page a = { 0 }, b = { 0 };
 	uint64_t frame_a = 0, frame_b = 0;
-	int r = pagemap < 0 ? -errno : 0;
+	int r = pagemap < 0 ? pagemap : 0;
 
 	if (!r)
 		r = hold(fd_a, off, &a);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -17,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/caps.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "target/sandbox.h"
@@ -64,13 +64,12 @@ static uint64_t address_space(void)
  */
 static void drop_privileges(pid_t parent)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { { 0 } };
+	const struct ecap_caps none = { 0 };
 
 	(void)syscall(SYS_setgroups, 0, NULL);
 	(void)syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY);
 	(void)syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY);
-	(void)syscall(SYS_capset, &header, none);
+	(void)ecap_caps_set(&none);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	/* forgotten when the user changes, so it comes last */

@@ -218,10 +218,12 @@ int ecap_mapping_open(pid_t pid, const struct ecap_mapping *map)
 
 bool ecap_mapping_exists(pid_t pid, const struct ecap_mapping *map)
 {
+	struct stat st;
 	char path[64];
 
 	map_files_path(pid, map, path);
-	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	/* not faccessat(2): it leaves out the capabilities of who is not root */
+	return lstat(path, &st) == 0;
 }
 
 int ecap_mapping_each(pid_t pid, ecap_mapping_fn fn, void *arg)

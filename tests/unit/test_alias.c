@@ -28,13 +28,16 @@ static FILE *two_pages(void)
 static void same_bytes_are_not_the_same_file(void **state)
 {
 	FILE *a = two_pages(), *b = two_pages();
-	int again = dup(fileno(a)), same = ecap_alias_check(fileno(a), again, 5000);
+	int pagemap = ecap_alias_open(), again = dup(fileno(a));
+	int same = ecap_alias_check(pagemap, fileno(a), again, 5000);
 
 	(void)state;
 	/* only root may see frame numbers: then nothing is claimed */
 	assert_int_equal(same, geteuid() ? -EPERM : 1);
-	assert_int_equal(ecap_alias_check(fileno(a), fileno(b), 5000), geteuid() ? -EPERM : 0);
+	assert_int_equal(ecap_alias_check(pagemap, fileno(a), fileno(b), 5000),
+			 geteuid() ? -EPERM : 0);
 	(void)close(again);
+	(void)close(pagemap);
 	(void)fclose(a);
 	(void)fclose(b);
 }
@@ -42,11 +45,14 @@ static void same_bytes_are_not_the_same_file(void **state)
 static void a_file_that_is_cut_off_is_an_error(void **state)
 {
 	FILE *a = two_pages(), *b = two_pages();
+	int pagemap = ecap_alias_open();
 
 	(void)state;
 	assert_int_equal(ftruncate(fileno(b), 100), 0);
-	assert_true(ecap_alias_check(fileno(a), fileno(b), 5000) < 0);
-	assert_true(ecap_alias_check(fileno(a), -1, 5000) < 0);
+	assert_true(ecap_alias_check(pagemap, fileno(a), fileno(b), 5000) < 0);
+	assert_true(ecap_alias_check(pagemap, fileno(a), -1, 5000) < 0);
+	assert_int_equal(ecap_alias_check(-EACCES, fileno(a), fileno(a), 5000), -EACCES);
+	(void)close(pagemap);
 	(void)fclose(a);
 	(void)fclose(b);
 }
