@@ -463,6 +463,11 @@ bool ecap_dest_is_same_file(const struct ecap_dest *a, const struct ecap_dest *b
 	return a->regular && b->regular && a->dev == b->dev && a->ino == b->ino;
 }
 
+bool ecap_dest_is_stdout(const struct ecap_dest *dest)
+{
+	return dest->is_stdout;
+}
+
 const char *ecap_dest_get_name(const struct ecap_dest *dest)
 {
 	return dest->name;

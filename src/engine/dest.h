@@ -67,5 +67,7 @@ struct ecap_dest_stats ecap_dest_get_stats(struct ecap_dest *dest);
 uint64_t ecap_dest_get_progress(struct ecap_dest *dest);
 /* Whether both are one regular file, by whatever names. */
 bool ecap_dest_is_same_file(const struct ecap_dest *a, const struct ecap_dest *b);
+/* Whether it was opened as "-". */
+bool ecap_dest_is_stdout(const struct ecap_dest *dest);
 /* The path, or "standard output". */
 const char *ecap_dest_get_name(const struct ecap_dest *dest);

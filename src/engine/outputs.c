@@ -28,6 +28,7 @@ struct missing {
 
 struct one_output {
 	struct ecap_output spec;
+	struct ecap_sink_opts opts;
 	uint32_t types;		   /* of events that it wants */
 	struct ecap_hash *missing; /* struct direction -> struct missing, owned */
 	uint64_t refused_bytes;
@@ -36,13 +37,11 @@ struct one_output {
 struct ecap_outputs {
 	struct one_output items[ECAP_MAX_OUTPUTS];
 	size_t n;
-	struct ecap_sink_opts sink_opts;
 };
 
-static void put_event(const struct ecap_outputs *all, struct one_output *o, struct ecap_buf *buf,
-		      const struct ecap_out_event *ev)
+static void put_event(struct one_output *o, struct ecap_buf *buf, const struct ecap_out_event *ev)
 {
-	int r = o->spec.sink->format(ev, &all->sink_opts, buf);
+	int r = o->spec.sink->format(ev, &o->opts, buf);
 
 	ecap_dest_commit(o->spec.dest, r == 0);
 }
@@ -114,8 +113,8 @@ static void note_refused(struct one_output *o, const struct ecap_out_event *ev)
 }
 
 /* Say in @buf, which is NULL without room, what the output missed. @ev gives the origin. */
-static bool put_missing(const struct ecap_outputs *all, struct one_output *o, struct ecap_buf *buf,
-			struct missing *m, struct ecap_out_event ev)
+static bool put_missing(struct one_output *o, struct ecap_buf *buf, struct missing *m,
+			struct ecap_out_event ev)
 {
 	if (!buf)
 		return false;
@@ -130,7 +129,7 @@ static bool put_missing(const struct ecap_outputs *all, struct one_output *o, st
 		.has_off = m->where.conn_id && m->bytes,
 		.has_bytes = true,
 	};
-	put_event(all, o, buf, &ev);
+	put_event(o, buf, &ev);
 	(void)ecap_hash_remove(o->missing, &m->where);
 	free(m);
 	return true;
@@ -165,10 +164,10 @@ void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 		if (!(o->types & 1u << ev->type))
 			continue;
 		m = ecap_hash_find(o->missing, &where);
-		if (!m || put_missing(all, o, ecap_dest_admit(o->spec.dest), m, *ev))
+		if (!m || put_missing(o, ecap_dest_admit(o->spec.dest), m, *ev))
 			buf = admit(o, ev);
 		if (buf)
-			put_event(all, o, buf, ev);
+			put_event(o, buf, ev);
 		else
 			note_refused(o, ev);
 	}
@@ -182,7 +181,7 @@ void ecap_outputs_end(struct ecap_outputs *all, const struct ecap_out_event *end
 		size_t pos = 0;
 
 		while ((m = ecap_hash_next(o->missing, &pos)) &&
-		       put_missing(all, o, ecap_dest_admit_last(o->spec.dest), m, *end))
+		       put_missing(o, ecap_dest_admit_last(o->spec.dest), m, *end))
 			;
 	}
 }
@@ -202,12 +201,14 @@ int ecap_outputs_new(const struct ecap_output *outputs, size_t n,
 		return -ENOMEM;
 	if (n > ECAP_MAX_OUTPUTS)
 		return -E2BIG;
-	all->sink_opts = *sink_opts;
 	while (all->n < n) {
 		struct one_output *o = &all->items[all->n];
 
 		o->spec = outputs[all->n++];
-		o->types = o->spec.sink->types(sink_opts);
+		o->opts = *sink_opts;
+		if (ecap_dest_is_stdout(o->spec.dest))
+			o->opts.look = sink_opts->screen;
+		o->types = o->spec.sink->types(&o->opts);
 		r = ecap_hash_new(sizeof(struct direction), MAX_MISSING, &o->missing);
 		if (r < 0)
 			return r;
