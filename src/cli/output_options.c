@@ -146,8 +146,9 @@ const struct ecap_opt ecap_output_opts[ECAP_OUTPUT_N_OPTS] = {
 		.short_name = 'o',
 		.type = ECAP_OPT_STRINGS,
 		.arg = "FORMAT[=DEST]",
-		.help = "Write FORMAT (text or json) to DEST, a file or - for standard output, "
-			"which is the default. Can be repeated. Without it: text.",
+		.help = "Write FORMAT (text, json or capture) to DEST, a file or - for standard "
+			"output, which is the default. Can be repeated. Without it: text. What "
+			"capture writes, ecapture replay shows.",
 		AT(outputs),
 	},
 	{
@@ -247,7 +248,8 @@ static int parse_output(const char *text, struct ecap_output_spec *ret, struct e
 		.dest = equals ? equals + 1 : "-",
 	};
 	if (!ret->sink)
-		return ecap_opt_fail(err, "-o %s: the format is neither text nor json", text);
+		return ecap_opt_fail(err, "-o %s: the format is none of text, json and capture",
+				     text);
 	if (!*ret->dest)
 		return ecap_opt_fail(err, "-o %s: a file or - is missing after =", text);
 	if (strstr(ret->dest, "://"))
@@ -265,9 +267,11 @@ static int check_redact(const struct ecap_output_args *args, const struct ecap_o
 		return 0;
 	if (args->raw && spec->sink == &ecap_sink_text)
 		return ecap_opt_fail(err, "--raw shows what --redact hides; leave one of them out");
-	return ecap_opt_fail(
-		err, "data events show what --redact hides; leave one of them out, e.g. with "
-		     "--events http");
+	if (spec->sink == &ecap_sink_json)
+		return ecap_opt_fail(err, "data events show what --redact hides; leave one of "
+					  "them out, e.g. with --events http");
+	return ecap_opt_fail(err, "-o %s holds all that --redact hides; leave one of them out",
+			     spec->sink->name);
 }
 
 /* Two outputs in one file would mix. */

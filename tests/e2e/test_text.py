@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 
-from lib import pages, wait, web
+from lib import answers, wait, web
 from lib.control import assert_would_fail
-from lib.pages import ADDRESS, HOSTILE, ITEMS, LINES, PAGES, SECRET
+from lib.answers import ADDRESS, HOSTILE, ITEMS, LINES, NOT_FOUND, PAGES, SECRET
 from lib.process import PYTHON
 from lib.terminal import Screen, set_controlling
 
@@ -27,7 +27,7 @@ ONE_LINE = ("--headers=none", "--body=none")
 
 @pytest.fixture
 def server(player, certificate):
-    return player(PYTHON, pages.__file__, *certificate)
+    return player(PYTHON, answers.__file__, *certificate)
 
 
 @pytest.fixture
@@ -52,20 +52,20 @@ def connect(server, certificate):
 
 def ask(server, certificate, *requests):
     """Say these bytes to the server, one request after the other; returns what it answers."""
-    answers = []
+    got_all = []
     with connect(server, certificate) as conn:
         for request in requests:
             conn.sendall(request)
             path = request.split(b" ")[1].decode("latin-1").partition("?")[0]
-            want = PAGES.get(path, pages.NOT_FOUND)
+            want = PAGES.get(path, NOT_FOUND)
             got = b""
             while len(got) < len(want):
                 got += conn.recv(65536)
             assert got == want
-            answers.append(got)
+            got_all.append(got)
     # It has one connection at a time: when it takes this one, its last write has returned.
     connect(server, certificate).close()
-    return answers
+    return got_all
 
 
 def get(path, *fields):
@@ -278,11 +278,11 @@ def test_nothing_reaches_the_terminal(ecapture, server, certificate, tmp_path, a
     lines = tmp_path / "out.json"
     run = ecapture("-p", server.pid, *args, outputs=["text", f"json={lines}"])
     run.json = lines
-    answers = ask(server, certificate, *requests)
+    answered = ask(server, certificate, *requests)
     capture = run.finish()
     [conn] = capture.of(server.pid)
     assert bytes(conn.recv.head) == b"".join(requests), "JSON has the exact bytes"
-    assert bytes(conn.send.head) == b"".join(answers)
+    assert bytes(conn.send.head) == b"".join(answered)
     text = run.stdout.read_bytes().decode("utf-8")
     found = {ord(char) for char in text} & CONTROL
     assert not found, f"control characters reach the terminal: {sorted(found)}"
