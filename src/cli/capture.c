@@ -202,7 +202,6 @@ static const struct ecap_opt_later later[] = {
 	{ .name = "eventaddr" },
 	{ .name = "ecaptureq" },
 	{ .name = "listen" },
-	{ .name = "tsize", .short_name = 't' },
 	{ .name = "eventroratesize" },
 	{ .name = "eventroratetime" },
 	{ .name = "cgroup_path" },

@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/values.h"
@@ -74,6 +77,66 @@ static int parse_events(const char *arg, void *dest, struct ecap_opt_error *err)
 	return 0;
 }
 
+struct word {
+	const char *name;
+	unsigned int value;
+};
+
+/* Which of the @n @words @arg is, into *@ret; @all names them for the message. */
+static int parse_word(const char *arg, const struct word *words, size_t n, const char *all,
+		      unsigned int *ret, struct ecap_opt_error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(arg, words[i].name) == 0) {
+			*ret = words[i].value;
+			return 0;
+		}
+	}
+	return ecap_opt_fail(err, "'%s' is none of %s", arg, all);
+}
+
+static int parse_headers(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	static const struct word words[] = { { "all", ECAP_SHOW_ALL }, { "none", ECAP_SHOW_NONE } };
+
+	return parse_word(arg, words, ECAP_ARRAY_SIZE(words), "all and none", dest, err);
+}
+
+static int parse_body(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	static const struct word words[] = {
+		{ "preview", ECAP_SHOW_PREVIEW },
+		{ "all", ECAP_SHOW_ALL },
+		{ "none", ECAP_SHOW_NONE },
+	};
+
+	return parse_word(arg, words, ECAP_ARRAY_SIZE(words), "preview, all and none", dest, err);
+}
+
+static int parse_color(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	static const struct word words[] = {
+		{ "auto", ECAP_COLOR_AUTO },
+		{ "always", ECAP_COLOR_ALWAYS },
+		{ "never", ECAP_COLOR_NEVER },
+	};
+
+	return parse_word(arg, words, ECAP_ARRAY_SIZE(words), "auto, always and never", dest, err);
+}
+
+static int parse_tsize(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	unsigned long v;
+	char *end;
+
+	errno = 0;
+	v = strtoul(arg, &end, 10);
+	if (*arg < '0' || *arg > '9' || *end || errno)
+		return ecap_opt_fail(err, "'%s' is not a number of bytes", arg);
+	*(uint64_t *)dest = v;
+	return 0;
+}
+
 #define AT(member) .offset = offsetof(struct ecap_output_args, member)
 
 const struct ecap_opt ecap_output_opts[ECAP_OUTPUT_N_OPTS] = {
@@ -91,7 +154,7 @@ const struct ecap_opt ecap_output_opts[ECAP_OUTPUT_N_OPTS] = {
 	{
 		.name = "hex",
 		.type = ECAP_OPT_FLAG,
-		.help = "In text, show plaintext as a hex dump.",
+		.help = "In text, show plaintext, and bodies, as a hex dump.",
 		AT(hex),
 	},
 	{
@@ -113,6 +176,61 @@ const struct ecap_opt ecap_output_opts[ECAP_OUTPUT_N_OPTS] = {
 			"command, target, stats. What was lost is always written. Without it: all.",
 		.parse = parse_events,
 		AT(json_types),
+	},
+	{
+		.name = "headers",
+		.type = ECAP_OPT_CALLBACK,
+		.parse = parse_headers,
+		.arg = "WHICH",
+		.help = "In text, show all headers below a request or response (all, the default), "
+			"or none.",
+		AT(headers),
+	},
+	{
+		.name = "body",
+		.type = ECAP_OPT_CALLBACK,
+		.parse = parse_body,
+		.arg = "WHAT",
+		.help = "In text, show the first lines of each body (preview, the default), all of "
+			"it as far as it was kept (all), or none. JSON is indented, what is not "
+			"text is dumped in hex. With --headers=none --body=none each request and "
+			"each response is one line.",
+		AT(body),
+	},
+	{
+		.name = "raw",
+		.type = ECAP_OPT_FLAG,
+		.help = "In text, also show each chunk of plaintext as it came. Headers and bodies "
+			"are in these, so they are only shown again if --headers or --body say so.",
+		AT(raw),
+	},
+	{
+		.name = "tsize",
+		.short_name = 't',
+		.type = ECAP_OPT_CALLBACK,
+		.parse = parse_tsize,
+		.arg = "N",
+		.help = "In text, show no more than N bytes of each body or chunk, and say how "
+			"many are left out; 0, the default, is no limit.",
+		AT(tsize),
+	},
+	{
+		.name = "redact",
+		.type = ECAP_OPT_FLAG,
+		.help = "Hide the values of Authorization, Proxy-Authorization, Cookie and "
+			"Set-Cookie, and plaintext that is not understood as HTTP, which may hold "
+			"such. URLs and bodies are shown as they are.",
+		AT(redact),
+	},
+	{
+		.name = "color",
+		.type = ECAP_OPT_CALLBACK,
+		.parse = parse_color,
+		.arg = "WHEN",
+		.help = "Colour text always, never, or if it goes to a terminal (auto, the "
+			"default; not if NO_COLOR is set or TERM is dumb). For a pager: "
+			"--color=always | less -R.",
+		AT(color),
 	},
 };
 
@@ -139,31 +257,84 @@ static int parse_output(const char *text, struct ecap_output_spec *ret, struct e
 	return 0;
 }
 
+/* What --redact hides must not stand elsewhere in the same output. */
+static int check_redact(const struct ecap_output_args *args, const struct ecap_output_spec *spec,
+			struct ecap_opt_error *err)
+{
+	struct ecap_sink_opts opts = ecap_output_get_sink_opts(args);
+
+	if (!args->redact || !(spec->sink->types(&opts) & 1u << ECAP_OUT_DATA))
+		return 0;
+	if (args->raw && spec->sink == &ecap_sink_text)
+		return ecap_opt_fail(err, "--raw shows what --redact hides; leave one of them out");
+	if (spec->sink == &ecap_sink_json)
+		return ecap_opt_fail(err, "data events show what --redact hides; leave one of "
+					  "them out, e.g. with --events http");
+	return ecap_opt_fail(err, "-o %s holds all that --redact hides; leave one of them out",
+			     spec->sink->name);
+}
+
+/* Two outputs in one file would mix. */
+static int check_dest(const struct ecap_output_spec *specs, size_t n, struct ecap_opt_error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(specs[i].dest, specs[n].dest) == 0)
+			return ecap_opt_fail(
+				err,
+				"two outputs go to %s; give one another file, e.g. -o json=FILE",
+				strcmp(specs[i].dest, "-") == 0 ? "standard output" :
+								  specs[i].dest);
+	}
+	return 0;
+}
+
 int ecap_output_get_specs(const struct ecap_output_args *args, struct ecap_output_spec *specs,
 			  struct ecap_opt_error *err)
 {
-	int r;
+	const size_t n = args->outputs.n ? args->outputs.n : 1;
+	int r = 0;
 
-	if (!args->outputs.n)
-		return parse_output("text", &specs[0], err) < 0 ? -EINVAL : 1;
-	for (size_t i = 0; i < args->outputs.n; i++) {
-		r = parse_output(args->outputs.items[i], &specs[i], err);
-		if (r < 0)
-			return r;
-		for (size_t j = 0; j < i; j++) {
-			if (strcmp(specs[i].dest, specs[j].dest) == 0)
-				return ecap_opt_fail(err,
-						     "two outputs go to %s; give one another file, "
-						     "e.g. -o json=FILE",
-						     strcmp(specs[i].dest, "-") == 0 ?
-							     "standard output" :
-							     specs[i].dest);
-		}
+	for (size_t i = 0; i < n && !r; i++) {
+		r = parse_output(args->outputs.n ? args->outputs.items[i] : "text", &specs[i], err);
+		if (!r)
+			r = check_dest(specs, i, err);
+		if (!r)
+			r = check_redact(args, &specs[i], err);
 	}
-	return (int)args->outputs.n;
+	return r < 0 ? r : (int)n;
+}
+
+/* What the terminal is like on standard output; nothing if there is none. */
+static struct ecap_look get_screen(void)
+{
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR"); /* no-color.org */
+	struct winsize size = { 0 };
+
+	if (!isatty(STDOUT_FILENO))
+		return (struct ecap_look){ 0 };
+	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	return (struct ecap_look){
+		.width = size.ws_col,
+		.color = !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0),
+	};
 }
 
 struct ecap_sink_opts ecap_output_get_sink_opts(const struct ecap_output_args *args)
 {
-	return (struct ecap_sink_opts){ .hex = args->hex, .json_types = args->json_types };
+	struct ecap_sink_opts opts = {
+		.hex = args->hex,
+		.json_types = args->json_types,
+		.raw = args->raw,
+		.redact = args->redact,
+		.tsize = args->tsize,
+		.headers = args->headers,
+		.body = args->body,
+		.screen = get_screen(),
+	};
+
+	if (args->color != ECAP_COLOR_AUTO) {
+		opts.look.color = args->color == ECAP_COLOR_ALWAYS;
+		opts.screen.color = opts.look.color;
+	}
+	return opts;
 }

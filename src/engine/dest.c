@@ -492,6 +492,11 @@ bool ecap_dest_is_same_file(const struct ecap_dest *a, const struct ecap_dest *b
 	return a->regular && b->regular && a->dev == b->dev && a->ino == b->ino;
 }
 
+bool ecap_dest_is_stdout(const struct ecap_dest *dest)
+{
+	return dest->is_stdout;
+}
+
 bool ecap_dest_is_fd(const struct ecap_dest *dest, int fd)
 {
 	struct stat st;

@@ -74,6 +74,8 @@ struct ecap_dest_stats ecap_dest_get_stats(struct ecap_dest *dest);
 uint64_t ecap_dest_get_progress(struct ecap_dest *dest);
 /* Whether both are one regular file, by whatever names. */
 bool ecap_dest_is_same_file(const struct ecap_dest *a, const struct ecap_dest *b);
+/* Whether it was opened as "-". */
+bool ecap_dest_is_stdout(const struct ecap_dest *dest);
 /* Whether @fd is the destination's file, if that is a regular one. */
 bool ecap_dest_is_fd(const struct ecap_dest *dest, int fd);
 /* The path, or "standard output". */

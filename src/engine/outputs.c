@@ -29,6 +29,7 @@ struct missing {
 
 struct one_output {
 	struct ecap_output spec;
+	struct ecap_sink_opts opts;
 	uint32_t types;		   /* of events that it wants */
 	struct ecap_hash *missing; /* struct direction -> struct missing, owned */
 	uint64_t refused_bytes;
@@ -37,17 +38,15 @@ struct one_output {
 struct ecap_outputs {
 	struct one_output items[ECAP_MAX_OUTPUTS];
 	size_t n;
-	struct ecap_sink_opts sink_opts;
 	struct ecap_out_filter filter;
 	void (*wait)(void *arg, struct ecap_dest *dest); /* NULL: nobody waits */
 	void *wait_arg;
 };
 
 /* false: it is too large, or there is no memory for it; it counts as refused then. */
-static bool put_event(const struct ecap_outputs *all, struct one_output *o, struct ecap_buf *buf,
-		      const struct ecap_out_event *ev)
+static bool put_event(struct one_output *o, struct ecap_buf *buf, const struct ecap_out_event *ev)
 {
-	int r = o->spec.sink->format(ev, &all->sink_opts, buf);
+	int r = o->spec.sink->format(ev, &o->opts, buf);
 
 	ecap_dest_commit(o->spec.dest, r == 0);
 	return r == 0;
@@ -120,8 +119,8 @@ static void note_refused(struct one_output *o, const struct ecap_out_event *ev)
 }
 
 /* Say in @buf, which is NULL without room, what the output missed. @ev gives the origin. */
-static bool put_missing(const struct ecap_outputs *all, struct one_output *o, struct ecap_buf *buf,
-			struct missing *m, struct ecap_out_event ev)
+static bool put_missing(struct one_output *o, struct ecap_buf *buf, struct missing *m,
+			struct ecap_out_event ev)
 {
 	if (!buf)
 		return false;
@@ -136,7 +135,7 @@ static bool put_missing(const struct ecap_outputs *all, struct one_output *o, st
 		.has_off = m->where.conn_id && m->bytes,
 		.has_bytes = true,
 	};
-	if (!put_event(all, o, buf, &ev))
+	if (!put_event(o, buf, &ev))
 		return false;
 	(void)ecap_hash_remove(o->missing, &m->where);
 	free(m);
@@ -166,7 +165,7 @@ static bool settle(const struct ecap_outputs *all, struct one_output *o, struct 
 {
 	struct missing *m = ecap_hash_find(o->missing, &where);
 
-	return !m || put_missing(all, o, get_room(all, o), m, *ev);
+	return !m || put_missing(o, get_room(all, o), m, *ev);
 }
 
 /* The same of all that @ev is about: of both directions if the connection ends. */
@@ -248,13 +247,13 @@ void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 			continue;
 		if (settle_before(all, o, ev))
 			buf = admit(all, o, ev);
-		if (!buf || !put_event(all, o, buf, ev))
+		if (!buf || !put_event(o, buf, ev))
 			note_refused(o, ev);
 	}
 }
 
 /* What a format has before the first event, or after the last. */
-static void put_frame(const struct ecap_outputs *all, const struct one_output *o,
+static void put_frame(const struct one_output *o,
 		      int (*format)(const struct ecap_out_event *ev,
 				    const struct ecap_sink_opts *opts, struct ecap_buf *out),
 		      const struct ecap_out_event *ev)
@@ -262,13 +261,13 @@ static void put_frame(const struct ecap_outputs *all, const struct one_output *o
 	struct ecap_buf *buf = format ? ecap_dest_admit_last(o->spec.dest) : NULL;
 
 	if (buf)
-		ecap_dest_commit(o->spec.dest, format(ev, &all->sink_opts, buf) == 0);
+		ecap_dest_commit(o->spec.dest, format(ev, &o->opts, buf) == 0);
 }
 
 void ecap_outputs_begin(struct ecap_outputs *all, const struct ecap_out_event *begin)
 {
 	for (size_t i = 0; i < all->n; i++)
-		put_frame(all, &all->items[i], all->items[i].spec.sink->begin, begin);
+		put_frame(&all->items[i], all->items[i].spec.sink->begin, begin);
 }
 
 void ecap_outputs_end(struct ecap_outputs *all, const struct ecap_out_event *end)
@@ -279,9 +278,9 @@ void ecap_outputs_end(struct ecap_outputs *all, const struct ecap_out_event *end
 		size_t pos = 0;
 
 		while ((m = ecap_hash_next(o->missing, &pos)) &&
-		       put_missing(all, o, ecap_dest_admit_last(o->spec.dest), m, *end))
+		       put_missing(o, ecap_dest_admit_last(o->spec.dest), m, *end))
 			;
-		put_frame(all, o, o->spec.sink->end, end);
+		put_frame(o, o->spec.sink->end, end);
 	}
 }
 
@@ -294,20 +293,24 @@ int ecap_outputs_new(const struct ecap_output *outputs, size_t n,
 		     const struct ecap_sink_opts *sink_opts, struct ecap_outputs **ret)
 {
 	ecap_cleanup(ecap_outputs_freep) struct ecap_outputs *all = calloc(1, sizeof(*all));
+	uint32_t file_id;
 	int r;
 
 	if (!all)
 		return -ENOMEM;
 	if (n > ECAP_MAX_OUTPUTS)
 		return -E2BIG;
-	all->sink_opts = *sink_opts;
-	if (getrandom(&all->sink_opts.file_id, sizeof(all->sink_opts.file_id), 0) < 0)
+	if (getrandom(&file_id, sizeof(file_id), 0) < 0)
 		return -errno;
 	while (all->n < n) {
 		struct one_output *o = &all->items[all->n];
 
 		o->spec = outputs[all->n++];
-		o->types = o->spec.sink->types(sink_opts);
+		o->opts = *sink_opts;
+		o->opts.file_id = file_id;
+		if (ecap_dest_is_stdout(o->spec.dest))
+			o->opts.look = sink_opts->screen;
+		o->types = o->spec.sink->types(&o->opts);
 		r = ecap_hash_new(sizeof(struct direction), MAX_MISSING, &o->missing);
 		if (r < 0)
 			return r;

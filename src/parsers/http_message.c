@@ -37,13 +37,31 @@ static const char *const flag_names[] = {
 _Static_assert(1u << (ECAP_ARRAY_SIZE(flag_names) - 1) == ECAP_HTTP_EMPTY_LINES,
 	       "a flag without a name");
 
-const char *ecap_http_flag_name(uint32_t flag)
+static const char *const exchange_flag_names[] = {
+	[0] = "pair_unsure",
+	[1] = "forgotten",
+	[2] = "lost",
+};
+_Static_assert(1u << (ECAP_ARRAY_SIZE(exchange_flag_names) - 1) == ECAP_HTTP_LOST,
+	       "a flag without a name");
+
+static const char *find_name(const char *const *names, size_t n, uint32_t flag)
 {
-	for (size_t i = 0; i < ECAP_ARRAY_SIZE(flag_names); i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (flag == 1u << i)
-			return flag_names[i];
+			return names[i];
 	}
 	return NULL;
+}
+
+const char *ecap_http_exchange_flag_name(uint32_t flag)
+{
+	return find_name(exchange_flag_names, ECAP_ARRAY_SIZE(exchange_flag_names), flag);
+}
+
+const char *ecap_http_flag_name(uint32_t flag)
+{
+	return find_name(flag_names, ECAP_ARRAY_SIZE(flag_names), flag);
 }
 
 const struct ecap_http_field *ecap_http_find_field(const struct ecap_http_message *m,

@@ -90,6 +90,9 @@ enum ecap_http_exchange_flag {
 	ECAP_HTTP_LOST = 1u << 2,	 /* something is missing where the response would be */
 };
 
+/* As ecap_http_flag_name(): "pair_unsure". */
+const char *ecap_http_exchange_flag_name(uint32_t flag);
+
 /* A request and its response; either may be NULL: not there (yet). */
 struct ecap_http_exchange {
 	uint64_t number;    /* from 1, unique among those of one struct ecap_http1_shared */

@@ -184,7 +184,7 @@ static void put_target(struct ecap_json *w, const struct ecap_out_target *target
 	ecap_json_put_u64(w, "aliases", target->n_aliases);
 }
 
-static void put_http(struct ecap_json *w, const struct ecap_out_event *ev)
+static void put_http(struct ecap_json *w, const struct ecap_out_event *ev, bool redacts)
 {
 	static const char *const roles[] = {
 		[ECAP_OUT_SEND] = "client",
@@ -195,7 +195,7 @@ static void put_http(struct ecap_json *w, const struct ecap_out_event *ev)
 	ecap_json_put_string(w, "lib", ev->http.lib);
 	put_conn(w, &ev->conn);
 	ecap_json_put_string(w, "role", roles[ev->dir]); /* the direction is the request's */
-	ecap_json_put_exchange(w, ev->http.exchange);
+	ecap_json_put_exchange(w, ev->http.exchange, redacts);
 }
 
 static uint32_t types(const struct ecap_sink_opts *opts)
@@ -212,7 +212,6 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 {
 	struct ecap_json w;
 
-	(void)opts; /* nothing to choose but types: a schema describes every line */
 	ecap_json_init(&w, out);
 	ecap_json_begin_object(&w);
 	put_common(&w, ev);
@@ -233,7 +232,7 @@ static int format(const struct ecap_out_event *ev, const struct ecap_sink_opts *
 		put_command(&w, &ev->command);
 		break;
 	case ECAP_OUT_HTTP:
-		put_http(&w, ev);
+		put_http(&w, ev, opts->redact);
 		break;
 	case ECAP_OUT_CLOSE:
 	case ECAP_OUT_IDLE:

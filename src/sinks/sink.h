@@ -8,8 +8,31 @@
 struct ecap_buf;
 struct ecap_out_event;
 
+/* What of a message's headers, or of its body, text shows. */
+enum ecap_show {
+	ECAP_SHOW_DEFAULT, /* headers: all; bodies: a preview; none of both beside raw chunks */
+	ECAP_SHOW_NONE,
+	ECAP_SHOW_PREVIEW, /* bodies: the first rows */
+	ECAP_SHOW_ALL,
+};
+
+/* What text may know of the terminal that it is read on. */
+struct ecap_look {
+	bool color;
+	unsigned int width; /* columns; 0: it is no terminal, and ECAP_TEXT_WIDTH */
+};
+
+#define ECAP_TEXT_WIDTH 80
+
 struct ecap_sink_opts {
-	bool hex; /* text: payload as a hex dump */
+	bool hex;	/* text: payload as a hex dump */
+	bool raw;	/* text: each chunk of plaintext, too */
+	bool redact;	/* no values of fields that are secret, nor what may contain such */
+	uint64_t tsize; /* text: show so many bytes of a payload at most; 0: any number */
+	enum ecap_show headers;
+	enum ecap_show body;
+	struct ecap_look look;	 /* text */
+	struct ecap_look screen; /* the same, of what goes to standard output */
 	/* JSON: types of events that are written, a bit each as below, losses besides; 0: all. */
 	uint32_t json_types;
 	uint32_t file_id; /* capture: what all blocks of a file have in common, at random */

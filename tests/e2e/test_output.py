@@ -50,9 +50,9 @@ def test_text_on_stdout_is_the_default(ecapture, server, tmp_path):
     download = web.curl(server, SIZE, tmp_path)
     run.stop()
     text = run.stdout.read_text()
-    assert f"GET /{SIZE} HTTP/1.1" in text and web.AGENT in text
-    assert "HTTP/1.1 200 OK" in text
-    assert str(download.pid) in text
+    assert f"curl[{download.pid}] " in text and web.AGENT in text
+    assert f"-> GET https://{web.ADDRESS}:{server.port}/{SIZE}\n" in text
+    assert "<- 200 OK  " in text
     assert not [line for line in run.err.lines if web.AGENT in line]
 
 

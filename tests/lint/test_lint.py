@@ -109,7 +109,8 @@ def test_unfinished_text_is_reported(lint, project, line, what):
 
 @pytest.mark.parametrize(
     "line",
-    ["#define N 12", "&#39;", "[a](#1-first)", "mktemp x.XX" + "XXXX", '"%#12x"', "$#1", "a#1"],
+    ["#define N 12", "&#39;", "[a](#1-first)", "mktemp x.XX" + "XXXX", '"%#12x"', "$#1", "a#1",
+     f"{HASH}12 -> GET", f"{HASH}12 <- 200"],
 )
 def test_finished_text_passes(lint, project, line):
     assert not list(lint.check_text(project({"src/base/x.h": f"{SPDX}{line}\n"})))

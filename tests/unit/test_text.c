@@ -5,47 +5,28 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/utf8.h"
 #include "sinks/event.h"
 #include "sinks/sink.h"
+#include "text_output.h"
 
 #define BYTES(s) .bytes = (const uint8_t *)(s), .len = sizeof(s) - 1
-#define TS_NS	 1767323045123456789u /* 03:04:05 */
 
 static const struct ecap_out_process curl = { .pid = 4711, .comm = "curl" };
 static const struct ecap_out_process unnamed = { .pid = 4711 };
 static const struct ecap_out_process foreign = { .comm = "curl" };
 static const struct ecap_out_process hostile = { .pid = 1, .comm = "\x1b[2J\n\xe2\x80\xae\xff\\" };
 
-static int use_utc(void **state)
+/* What the tests of one function differ in. */
+static void assert_plain(const char *what, const struct ecap_out_event *ev, const char *want)
 {
-	(void)state;
-	if (setenv("TZ", "UTC0", 1) < 0)
-		return -1;
-	tzset();
-	return 0;
-}
+	static const struct ecap_sink_opts opts = { 0 };
 
-static void assert_text(const char *what, const struct ecap_out_event *ev, bool hex,
-			const char *want)
-{
-	const struct ecap_sink_opts opts = { .hex = hex };
-	struct ecap_buf b;
-
-	ecap_buf_init(&b, 10000);
-	assert_int_equal(ecap_sink_text.format(ev, &opts, &b), 0);
-	ecap_buf_putc(&b, '\0');
-	if (strcmp((char *)b.data, want) != 0)
-		fail_msg("%s:\n%swant\n%s", what, (char *)b.data, want);
-	ecap_buf_done(&b);
+	assert_text(what, ev, &opts, want);
 }
 
 static void writes_headers(void **state)
@@ -60,7 +41,7 @@ static void writes_headers(void **state)
 				.conn = { .id = 3 },
 				.data = { .lib = "lib", .fn = "f_write", .total = 1, BYTES("x") },
 			},
-			.want = "03:04:05.123 curl[4711] send f_write conn 3, 1 byte\nx\n\n",
+			.want = "03:04:05.123 curl[4711] send f_write conn 3, 1 byte\n  x\n\n",
 		},
 		{
 			.ev = {
@@ -70,7 +51,7 @@ static void writes_headers(void **state)
 				.data = { .fn = "f_read", .off = 77, .total = 100, BYTES("xyz") },
 			},
 			.want = "03:04:05.123 curl[4711] recv f_read conn 3 local 1.2.3.4:5 "
-				"remote [::1]:6, 3 bytes at offset 77 (part of 100)\nxyz\n\n",
+				"remote [::1]:6, 3 bytes at offset 77 (part of 100)\n  xyz\n\n",
 		},
 		{
 			.ev = { .dir = ECAP_OUT_DIR_UNKNOWN },
@@ -100,7 +81,7 @@ static void writes_headers(void **state)
 		struct ecap_out_event ev = cases[i].ev;
 
 		ev.ts_ns = TS_NS;
-		assert_text("header", &ev, false, cases[i].want);
+		assert_plain("header", &ev, cases[i].want);
 	}
 }
 
@@ -148,7 +129,7 @@ static void writes_losses(void **state)
 
 		ev.type = ECAP_OUT_LOSS;
 		ev.ts_ns = TS_NS;
-		assert_text("loss", &ev, false, cases[i].want);
+		assert_plain("loss", &ev, cases[i].want);
 	}
 }
 
@@ -173,15 +154,15 @@ static void writes_stats(void **state)
 	};
 
 	(void)state;
-	assert_text("stats", &ev, false,
-		    "03:04:05.123 seen 5000 bytes in 1 call on 3 connections, "
-		    "lost 305 bytes in 3 calls\n\n");
+	assert_plain("stats", &ev,
+		     "03:04:05.123 seen 5000 bytes in 1 call on 3 connections, "
+		     "lost 305 bytes in 3 calls\n\n");
 	stats.counts_commands = true;
 	stats.commands = 2;
-	assert_text("stats of commands", &ev, false,
-		    "03:04:05.123 seen 2 commands, lost 305 bytes in 3 calls\n\n");
+	assert_plain("stats of commands", &ev,
+		     "03:04:05.123 seen 2 commands, lost 305 bytes in 3 calls\n\n");
 	stats.is_final = true; /* the summary says it better */
-	assert_text("final stats", &ev, false, "");
+	assert_plain("final stats", &ev, "");
 }
 
 /* Each on one line, whatever was typed. */
@@ -192,7 +173,7 @@ static void writes_commands(void **state)
 	};
 	static const struct {
 		struct ecap_out_event ev;
-		bool hex;
+		struct ecap_sink_opts opts;
 		const char *want;
 	} cases[] = {
 		{
@@ -205,10 +186,16 @@ static void writes_commands(void **state)
 		},
 		{
 			.ev = { .process = &bash, .command = { BYTES("ls\n") } },
-			.hex = true,
+			.opts = { .hex = true },
 			.want = "03:04:05.123 bash[12] uid 1000, 3 bytes\n"
-				"00000000  6c 73 0a                                          "
+				"  00000000  6c 73 0a                                          "
 				"|ls.|\n",
+		},
+		{
+			.ev = { .process = &curl, .command = { BYTES("rm -r x") } },
+			.opts = { .tsize = 2 },
+			.want = "03:04:05.123 curl[4711]: rm ... 5 more, left out because of "
+				"--tsize\n",
 		},
 		{
 			.ev = { .command = { BYTES("ls") } },
@@ -222,7 +209,7 @@ static void writes_commands(void **state)
 
 		ev.type = ECAP_OUT_COMMAND;
 		ev.ts_ns = TS_NS;
-		assert_text("command", &ev, cases[i].hex, cases[i].want);
+		assert_text("command", &ev, &cases[i].opts, cases[i].want);
 	}
 }
 
@@ -234,32 +221,32 @@ static void shows_payload(void **state)
 		const char *want;
 	} cases[] = {
 		{ "nothing", { BYTES("") }, "" },
-		{ "no line end", { BYTES("a") }, "a\n" },
-		{ "LF", { BYTES("a\nb\n") }, "a\nb\n" },
-		{ "CRLF", { BYTES("a\r\nb\r\n\r\n") }, "a\nb\n\n" },
-		{ "lone CR", { BYTES("a\rb") }, "a\\rb\n" },
-		{ "CR at the end", { BYTES("a\r") }, "a\\r\n" },
-		{ "CR CR LF", { BYTES("a\r\r\n") }, "a\\r\n" },
-		{ "tab", { BYTES("a\tb") }, "a\tb\n" },
-		{ "backslash", { BYTES("a\\x1b") }, "a\\\\x1b\n" },
+		{ "no line end", { BYTES("a") }, "  a\n" },
+		{ "LF", { BYTES("a\nb\n") }, "  a\n  b\n" },
+		{ "CRLF", { BYTES("a\r\nb\r\n\r\n") }, "  a\n  b\n\n" },
+		{ "lone CR", { BYTES("a\rb") }, "  a\\rb\n" },
+		{ "CR at the end", { BYTES("a\r") }, "  a\\r\n" },
+		{ "CR CR LF", { BYTES("a\r\r\n") }, "  a\\r\n" },
+		{ "tab", { BYTES("a\tb") }, "  a\tb\n" },
+		{ "backslash", { BYTES("a\\x1b") }, "  a\\\\x1b\n" },
 		{ "escape sequence",
 		  { BYTES("\x1b[31mred\x1b]0;x\a") },
-		  "\\x1b[31mred\\x1b]0;x\\x07\n" },
-		{ "NUL, backspace, DEL", { BYTES("a\0b\bc\x7f") }, "a\\x00b\\x08c\\x7f\n" },
+		  "  \\x1b[31mred\\x1b]0;x\\x07\n" },
+		{ "NUL, backspace, DEL", { BYTES("a\0b\bc\x7f") }, "  a\\x00b\\x08c\\x7f\n" },
 		{ "UTF-8",
 		  { BYTES("\xe2\x82\xac \xf0\x9f\x98\x80") },
-		  "\xe2\x82\xac \xf0\x9f\x98\x80\n" },
+		  "  \xe2\x82\xac \xf0\x9f\x98\x80\n" },
 		{ "C1",
 		  { BYTES("\xc2\x9b"
 			  "31m \x9b"
 			  "31m") },
-		  "\\u{9b}31m \\x9b31m\n" },
-		{ "bidi", { BYTES("\xe2\x80\xaex\xe2\x81\xa6") }, "\\u{202e}x\\u{2066}\n" },
+		  "  \\u{9b}31m \\x9b31m\n" },
+		{ "bidi", { BYTES("\xe2\x80\xaex\xe2\x81\xa6") }, "  \\u{202e}x\\u{2066}\n" },
 		{ "invalid",
 		  { BYTES("\xff\xc0\x80\xed\xa0\x80") },
-		  "\\xff\\xc0\\x80\\xed\\xa0\\x80\n" },
-		{ "begins in a character", { BYTES("\x82\xac euro") }, "\\x82\\xac euro\n" },
-		{ "ends in a character", { BYTES("euro \xe2\x82") }, "euro \\xe2\\x82\n" },
+		  "  \\xff\\xc0\\x80\\xed\\xa0\\x80\n" },
+		{ "begins in a character", { BYTES("\x82\xac euro") }, "  \\x82\\xac euro\n" },
+		{ "ends in a character", { BYTES("euro \xe2\x82") }, "  euro \\xe2\\x82\n" },
 	};
 
 	(void)state;
@@ -270,7 +257,7 @@ static void shows_payload(void **state)
 		ev.data.total = ev.data.len;
 		(void)snprintf(want, sizeof(want), "03:04:05.123 send, %zu byte%s\n%s\n",
 			       ev.data.len, ev.data.len == 1 ? "" : "s", cases[i].want);
-		assert_text(cases[i].what, &ev, false, want);
+		assert_plain(cases[i].what, &ev, want);
 	}
 }
 
@@ -284,8 +271,6 @@ static void nothing_gets_through(void **state)
 	(void)state;
 	for (int round = 0; round < 50; round++) {
 		struct ecap_out_event ev = { .ts_ns = TS_NS };
-		uint32_t cp = 0;
-		struct ecap_buf b;
 
 		for (size_t i = 0; i < sizeof(in); i++) {
 			random = random * 1664525 + 1013904223;
@@ -297,19 +282,13 @@ static void nothing_gets_through(void **state)
 			}
 		}
 		ev.data = (struct ecap_out_data){ .bytes = in, .len = sizeof(in) };
-		ecap_buf_init(&b, 100000);
-		assert_int_equal(ecap_sink_text.format(&ev, &opts, &b), 0);
-		for (size_t i = 0, n; i < b.len; i += n) {
-			n = ecap_utf8_decode(b.data + i, b.len - i, &cp);
-			assert_true(n > 0);
-			assert_true(cp == '\n' || cp == '\t' || !ecap_utf8_is_unsafe(cp));
-		}
-		ecap_buf_done(&b);
+		assert_harmless(&ev, &opts);
 	}
 }
 
 static void dumps_hex(void **state)
 {
+	const struct ecap_sink_opts opts = { .hex = true };
 	struct ecap_out_event ev = {
 		.ts_ns = TS_NS,
 		.data = { .off = 0xfffffff8,
@@ -320,11 +299,92 @@ static void dumps_hex(void **state)
 	(void)state;
 	ev.data.total = ev.data.len;
 	assert_text(
-		"hex", &ev, true,
+		"hex", &ev, &opts,
 		"03:04:05.123 send, 26 bytes at offset 4294967288\n"
-		"fffffff8  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 31 0d 0a  |GET / HTTP/1.1..|\n"
-		"100000008  00 1b 5c 7c 7e 7f ff 20  38 39                    |..\\|~.. 89|\n"
+		"  fffffff8  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 31 0d 0a  |GET / HTTP/1.1..|\n"
+		"  100000008  00 1b 5c 7c 7e 7f ff 20  38 39                    |..\\|~.. 89|\n"
 		"\n");
+}
+
+/* What belongs to no message. */
+static void shows_raw(void **state)
+{
+	static const struct {
+		const char *what;
+		struct ecap_out_raw raw;
+		struct ecap_sink_opts opts;
+		const char *want;
+	} cases[] = {
+		{
+			.what = "at the start",
+			.raw = { BYTES("EHLO x\r\n") },
+			.want = " conn 3, 8 bytes\n  EHLO x\n\n",
+		},
+		{
+			.what = "later",
+			.raw = { .off = 9, BYTES("03:04:05.123 curl[1] #7 -> GET https://x/") },
+			.want = " conn 3, 41 bytes at offset 9\n"
+				"  03:04:05.123 curl[1] #7 -> GET https://x/\n\n",
+		},
+		{
+			.what = "hex",
+			.raw = { .off = 16, BYTES("a") },
+			.opts = { .hex = true },
+			.want = " conn 3, 1 byte at offset 16\n  00000010  61              "
+				"                                  |a|\n\n",
+		},
+		{
+			.what = "cut",
+			.raw = { BYTES("abcdef") },
+			.opts = { .tsize = 4 },
+			.want = " conn 3, 6 bytes\n  abcd\n"
+				"  ... 2 more bytes, left out because of --tsize\n\n",
+		},
+		{
+			.what = "it may hold a secret",
+			.raw = { BYTES("Cookie: x") },
+			.opts = { .redact = true },
+			.want = " conn 3, 9 bytes, not HTTP, hidden because of --redact\n\n",
+		},
+		{
+			.what = "a line per message",
+			.raw = { BYTES("abc") },
+			.opts = { .headers = ECAP_SHOW_NONE, .body = ECAP_SHOW_NONE },
+			.want = " conn 3, 3 bytes\n",
+		},
+		{
+			.what = "HTTP/2",
+			.raw = { .is_http2 = true, .len = 12345 },
+			.want = " conn 3, HTTP/2, 12345 bytes, not decoded yet; --raw shows them\n",
+		},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ECAP_ARRAY_SIZE(cases); i++) {
+		const struct ecap_out_event ev = {
+			.type = ECAP_OUT_RAW,
+			.ts_ns = TS_NS,
+			.dir = ECAP_OUT_SEND,
+			.conn = { .id = 3 },
+			.raw = cases[i].raw,
+		};
+		char want[300];
+
+		(void)snprintf(want, sizeof(want), "03:04:05.123 send%s", cases[i].want);
+		assert_text(cases[i].what, &ev, &cases[i].opts, want);
+	}
+}
+
+/* Chunks hold what messages and raw plaintext are made of: both would be the same thing twice. */
+static void asks_for_chunks_or_raw(void **state)
+{
+	const struct ecap_sink_opts usual = { 0 }, raw = { .raw = true };
+	const uint32_t of_both = 1u << ECAP_OUT_MESSAGE | 1u << ECAP_OUT_LOSS |
+				 1u << ECAP_OUT_STATS | 1u << ECAP_OUT_COMMAND;
+
+	(void)state;
+	assert_int_equal(ecap_sink_text.types(&usual), of_both | 1u << ECAP_OUT_RAW);
+	assert_int_equal(ecap_sink_text.types(&raw), of_both | 1u << ECAP_OUT_DATA);
 }
 
 static void reports_a_full_buffer(void **state)
@@ -342,10 +402,16 @@ static void reports_a_full_buffer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(writes_headers),	 cmocka_unit_test(writes_losses),
-		cmocka_unit_test(writes_stats),		 cmocka_unit_test(shows_payload),
-		cmocka_unit_test(nothing_gets_through),	 cmocka_unit_test(dumps_hex),
-		cmocka_unit_test(reports_a_full_buffer), cmocka_unit_test(writes_commands),
+		cmocka_unit_test(writes_headers),
+		cmocka_unit_test(writes_losses),
+		cmocka_unit_test(writes_stats),
+		cmocka_unit_test(shows_payload),
+		cmocka_unit_test(nothing_gets_through),
+		cmocka_unit_test(dumps_hex),
+		cmocka_unit_test(reports_a_full_buffer),
+		cmocka_unit_test(writes_commands),
+		cmocka_unit_test(shows_raw),
+		cmocka_unit_test(asks_for_chunks_or_raw),
 	};
 
 	return cmocka_run_group_tests(tests, use_utc, NULL);

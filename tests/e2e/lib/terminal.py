@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import signal
+import struct
 import subprocess
 import termios
 import threading
@@ -87,3 +88,38 @@ class Terminal:
 def set_controlling(slave):
     """Runs in the child: its session has this terminal."""
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+
+class Screen:
+    """A terminal on which a program shows something and nobody types."""
+
+    def __init__(self, columns, rows=40):
+        self._shown = b""
+        self._changed = threading.Condition()
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        while True:
+            try:
+                part = os.read(self.master, 65536)
+            except OSError:  # all have closed the other end
+                return
+            with self._changed:
+                self._shown += part
+                self._changed.notify_all()
+
+    def wait_for(self, wanted):
+        """Wait until these bytes have been shown; returns all that was, with Unix line ends."""
+        with self._changed:
+            seen = self._changed.wait_for(lambda: wanted in self._shown, wait.seconds(20))
+            assert seen, f"{wanted!r} is not shown: {self._shown[-2000:]!r}"
+            return self._shown.replace(b"\r\n", b"\n")
+
+    def write(self, data):
+        os.write(self.master, data)
+
+    def close(self):
+        os.close(self.slave)
+        os.close(self.master)
