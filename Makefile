@@ -49,9 +49,12 @@ asan: build-asan/build.ninja
 deps:
 	scripts/deps
 
+# Builds the program only, not its tests: somebody waits for the first capture.
 demo:
 	scripts/deps build demo
-	$(MAKE) build/ecapture
+	$(MAKE) build/build.ninja
+	$(AS_USER) $(NINJA) -C build src/ecapture
+	@$(AS_USER) ln -sf src/ecapture build/ecapture
 	scripts/demo
 
 test:
