@@ -24,6 +24,8 @@
 
 #define MAX_PAGE  65536
 #define MAX_NAMES 64
+/* What is said of one capability. */
+#define MAX_SENTENCES 512
 
 static int run_help(int argc, char **argv);
 static int run_man(int argc, char **argv);
@@ -304,10 +306,15 @@ static void put_man_privileges(struct ecap_buf *out)
 		      "When capturing begins, what hooking later files takes is kept and all else\n"
 		      "is dropped.\n"
 		      ".Bl -tag -width Ds\n");
-	for (size_t i = 0; i < n; i++)
-		ecap_buf_printf(out, ".It Dv %s\n%c%s.\nWithout it %s.\n", all[i].name,
-				toupper((unsigned char)all[i].what_for[0]), all[i].what_for + 1,
-				all[i].lost ? all[i].lost : "nothing works");
+	for (size_t i = 0; i < n; i++) {
+		char text[MAX_SENTENCES];
+
+		(void)snprintf(text, sizeof(text), "%c%s. Without it %s.",
+			       toupper((unsigned char)all[i].what_for[0]), all[i].what_for + 1,
+			       all[i].lost ? all[i].lost : "nothing works");
+		ecap_buf_printf(out, ".It Dv %s\n", all[i].name);
+		ecap_opt_put_roff(out, text);
+	}
 	ecap_buf_puts(out, ".El\n");
 }
 
