@@ -37,6 +37,8 @@ struct ecap_outputs {
 	struct one_output items[ECAP_MAX_OUTPUTS];
 	size_t n;
 	struct ecap_sink_opts sink_opts;
+	uint64_t limit; /* 0: none */
+	uint64_t n_counted;
 };
 
 static void put_event(const struct ecap_outputs *all, struct one_output *o, struct ecap_buf *buf,
@@ -153,10 +155,32 @@ uint32_t ecap_outputs_types(const struct ecap_outputs *all)
 	return types;
 }
 
+/* Whether the limit is about such events: what programs said, in the form that is shown. */
+static bool is_limited(const struct ecap_outputs *all, const struct ecap_out_event *ev)
+{
+	const uint32_t types = 1u << ECAP_OUT_DATA | 1u << ECAP_OUT_COMMAND |
+			       1u << ECAP_OUT_MESSAGE | 1u << ECAP_OUT_HTTP | 1u << ECAP_OUT_RAW;
+
+	return all->limit && (types & 1u << ev->type);
+}
+
+void ecap_outputs_set_limit(struct ecap_outputs *all, uint64_t n)
+{
+	all->limit = n;
+}
+
+bool ecap_outputs_limit_is_reached(const struct ecap_outputs *all)
+{
+	return all->limit && all->n_counted >= all->limit;
+}
+
 void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 {
 	const struct direction where = direction_of(ev);
+	const bool counts = is_limited(all, ev);
 
+	if (counts && ecap_outputs_limit_is_reached(all))
+		return; /* of a time when the capture has ended already */
 	for (size_t i = 0; i < all->n; i++) {
 		struct one_output *o = &all->items[i];
 		struct ecap_buf *buf = NULL;
@@ -167,6 +191,7 @@ void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 		m = ecap_hash_find(o->missing, &where);
 		if (!m || put_missing(all, o, ecap_dest_admit(o->spec.dest), m, *ev))
 			buf = admit(o, ev);
+		all->n_counted += buf && counts && i == 0;
 		if (buf)
 			put_event(all, o, buf, ev);
 		else
