@@ -228,13 +228,16 @@ static void open_outputs(struct bench *b, uint32_t types)
 {
 	const struct ecap_sink_opts opts = { .json_types = types };
 	struct ecap_output output = { .sink = &ecap_sink_json };
+	struct ecap_pipeline_opts pipeline_opts = { 0 };
 	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	if (ecap_dest_open("/dev/null", event_fd, &b->dest) < 0 || ecap_dest_start(b->dest) < 0)
 		die("no output");
 	output.dest = b->dest;
-	if (ecap_outputs_new(&output, 1, &opts, &b->outputs) < 0 ||
-	    ecap_pipeline_new(b->outputs, &b->pipeline) < 0)
+	if (ecap_outputs_new(&output, 1, &opts, &b->outputs) < 0)
+		die("no memory");
+	pipeline_opts.outputs = b->outputs;
+	if (ecap_pipeline_new(&pipeline_opts, &b->pipeline) < 0)
 		die("no memory");
 }
 

@@ -62,6 +62,11 @@ bool ecap_utf8_valid_text(const uint8_t *p, size_t n)
 				continue;
 			}
 		}
+		len = ecap_utf8_plain_wide(p + i, n - i);
+		if (len) {
+			i += len;
+			continue;
+		}
 		len = ecap_utf8_decode(p + i, n - i, &cp);
 		if (!len || !cp)
 			return false;
@@ -99,14 +104,21 @@ size_t ecap_utf8_plain_run(const uint8_t *p, size_t n)
 	size_t i = 0;
 
 	while (i < n) {
+		uint64_t word;
 		uint32_t cp;
 		size_t len;
 
-		if (n - i >= sizeof(uint64_t)) {
-			len = ecap_utf8_plain8(p + i);
+		if (n - i >= sizeof(word)) {
+			memcpy(&word, p + i, sizeof(word));
+			len = ecap_utf8_plain8(word);
 			i += len;
-			if (len == sizeof(uint64_t))
+			if (len == sizeof(word))
 				continue;
+		}
+		len = ecap_utf8_plain_wide(p + i, n - i);
+		if (len) {
+			i += len;
+			continue;
 		}
 		len = ecap_utf8_decode(p + i, n - i, &cp);
 		if (!len || cp == '"' || cp == '\\' || ecap_utf8_is_unsafe(cp))

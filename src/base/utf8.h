@@ -30,24 +30,38 @@ static inline bool ecap_utf8_is_plain(uint8_t c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-/* How many of the eight bytes at @p are such characters, up to the first other one. */
-static inline size_t ecap_utf8_plain8(const uint8_t *p)
+/* How many of the eight bytes in @word are such characters, up to the first other one. */
+static inline size_t ecap_utf8_plain8(uint64_t word)
 {
 	/*
 	 * All at once: the highest bit of a byte tells that it is another one. A borrow or carry
 	 * only comes from a byte that is, so the lowest bit that is found is right.
 	 */
 	const uint64_t each = 0x0101010101010101u;
-	uint64_t word, found;
+	uint64_t found = word | (word + each); /* above 0x7e */
 
 	_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest");
-	memcpy(&word, p, sizeof(word));
-	found = word | (word + each); /* above 0x7e */
 	found |= word - each * ' ';
 	found |= (word ^ each * '"') - each;
 	found |= (word ^ each * '\\') - each;
 	found &= each * 0x80;
 	return found ? (size_t)__builtin_ctzll(found) / 8 : sizeof(word);
+}
+
+/*
+ * The length of the character at @p if it is one of those beyond ASCII that nearly all texts are
+ * made of, valid and safe. 0: it is another one, or none, or fewer than 4 of the @n bytes are left.
+ */
+static inline size_t ecap_utf8_plain_wide(const uint8_t *p, size_t n)
+{
+	/* by the first byte; 0xd8, 0xe2 and 0xef begin some that are unsafe, 0xed surrogates */
+	if (n < 4 || (p[1] & 0xc0) != 0x80)
+		return 0;
+	if (p[0] >= 0xc3 && p[0] < 0xe0)
+		return p[0] == 0xd8 ? 0 : 2;
+	if (p[0] >= 0xe1 && p[0] < 0xef && p[0] != 0xe2 && p[0] != 0xed)
+		return (p[2] & 0xc0) == 0x80 ? 3 : 0;
+	return 0;
 }
 
 /*

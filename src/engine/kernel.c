@@ -111,7 +111,7 @@ static void choose_programs(const struct ecap_kernel *k, struct calls_bpf *skel,
 				(void)bpf_program__set_autoload(prog, true);
 		}
 		if (k->rung == ECAP_RUNG_MULTI)
-			(void)bpf_program__set_expected_attach_type(prog, BPF_TRACE_UPROBE_MULTI);
+			(void)bpf_program__set_expected_attach_type(prog, ECAP_TRACE_UPROBE_MULTI);
 	}
 }
 

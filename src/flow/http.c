@@ -143,7 +143,8 @@ int ecap_http_flow_feed(struct ecap_http_flow *f, struct ecap_http_conn *conn,
 		.len = chunk->len,
 	};
 
-	if (chunk->off < conn->next[side] || chunk->len > INT64_MAX - chunk->off)
+	if (chunk->off < conn->next[side] || chunk->off > INT64_MAX ||
+	    chunk->len > INT64_MAX - chunk->off)
 		return -EPROTO;
 	if (conn->burst.side != side)
 		tell_burst(f, conn);

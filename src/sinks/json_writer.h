@@ -4,8 +4,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-struct ecap_buf;
+#include "base/buf.h"
+#include "base/clock.h"
 
 /*
  * Writes JSON into a buffer as it is told, commas included. That objects are closed and that keys
@@ -15,6 +17,9 @@ struct ecap_buf;
 struct ecap_json {
 	struct ecap_buf *out; /* borrowed */
 	bool comma;	      /* a value precedes on this level */
+	/* The last time that was written: those of one line are near each other. */
+	uint64_t second;
+	char time[ECAP_CLOCK_UTC_SIZE];
 };
 
 /* Start writing at the end of @out. */
@@ -24,8 +29,25 @@ void ecap_json_begin_object(struct ecap_json *w);
 void ecap_json_end_object(struct ecap_json *w);
 void ecap_json_begin_array(struct ecap_json *w);
 void ecap_json_end_array(struct ecap_json *w);
-/* The key of the value that follows; one of ours, that needs no escapes. */
-void ecap_json_key(struct ecap_json *w, const char *key);
+/*
+ * The key of the value that follows; one of ours, that needs no escapes. A line has many of them,
+ * nearly all constants, so this is inlined.
+ */
+static inline void ecap_json_key(struct ecap_json *w, const char *key)
+{
+	const size_t n = strlen(key);
+	uint8_t *to = ecap_buf_reserve(w->out, n + 4);
+
+	if (!to)
+		return;
+	*to = ',';
+	to += w->comma;
+	*to++ = '"';
+	memcpy(to, key, n);
+	memcpy(to + n, "\":", 2);
+	w->out->len += n + 3 + w->comma;
+	w->comma = false;
+}
 
 /*
  * A string from any bytes: what is not UTF-8 becomes U+FFFD, and what a terminal would act on
@@ -45,14 +67,44 @@ void ecap_json_base64(struct ecap_json *w, const uint8_t *p, size_t n);
 /* An integer, with all its digits also where a double could not hold them. */
 void ecap_json_u64(struct ecap_json *w, uint64_t v);
 void ecap_json_bool(struct ecap_json *w, bool v);
+/* A string: RFC 3339; @ns since 1970-01-01 UTC. */
+void ecap_json_time(struct ecap_json *w, uint64_t ns);
 void ecap_json_null(struct ecap_json *w);
 
 /* A key and its value: as the functions above, null unless @is_known. */
-void ecap_json_put_string(struct ecap_json *w, const char *key, const char *value);
-void ecap_json_put_u64(struct ecap_json *w, const char *key, uint64_t value);
-void ecap_json_put_known(struct ecap_json *w, const char *key, uint64_t value, bool is_known);
-void ecap_json_put_bool(struct ecap_json *w, const char *key, bool value);
-/* RFC 3339; @ns since 1970-01-01 UTC. */
-void ecap_json_put_time(struct ecap_json *w, const char *key, uint64_t ns);
+static inline void ecap_json_put_string(struct ecap_json *w, const char *key, const char *value)
+{
+	ecap_json_key(w, key);
+	ecap_json_string_or_null(w, value);
+}
+
+static inline void ecap_json_put_u64(struct ecap_json *w, const char *key, uint64_t value)
+{
+	ecap_json_key(w, key);
+	ecap_json_u64(w, value);
+}
+
+static inline void ecap_json_put_known(struct ecap_json *w, const char *key, uint64_t value,
+				       bool is_known)
+{
+	ecap_json_key(w, key);
+	if (is_known)
+		ecap_json_u64(w, value);
+	else
+		ecap_json_null(w);
+}
+
+static inline void ecap_json_put_bool(struct ecap_json *w, const char *key, bool value)
+{
+	ecap_json_key(w, key);
+	ecap_json_bool(w, value);
+}
+
+static inline void ecap_json_put_time(struct ecap_json *w, const char *key, uint64_t ns)
+{
+	ecap_json_key(w, key);
+	ecap_json_time(w, ns);
+}
+
 /* The exact bytes, readable where they are text: "text" is the key, else "b64". */
 void ecap_json_put_bytes(struct ecap_json *w, const void *p, size_t n);

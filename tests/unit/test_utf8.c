@@ -205,6 +205,28 @@ static void finds_plain_runs(void **state)
 				 cases[i].want);
 }
 
+/* Whatever is called a character that needs no closer look is one, and safe; most of all are. */
+static void finds_wide_characters(void **state)
+{
+	size_t n_found = 0;
+
+	(void)state;
+	for (uint32_t bytes = 0; bytes < 1u << 24; bytes++) {
+		const uint8_t p[] = { (uint8_t)(bytes >> 16), (uint8_t)(bytes >> 8), (uint8_t)bytes,
+				      'a' };
+		const size_t len = ecap_utf8_plain_wide(p, sizeof(p));
+		uint32_t cp = 0;
+
+		if (!len)
+			continue;
+		n_found++;
+		if (ecap_utf8_decode(p, sizeof(p), &cp) != len || ecap_utf8_is_unsafe(cp))
+			fail_msg("%06x", bytes);
+	}
+	assert_true(n_found > 300000);
+	assert_int_equal(ecap_utf8_plain_wide((const uint8_t *)"\xe4\xb8\xad", 3), 0);
+}
+
 static void shows(void **state)
 {
 	static const struct {
@@ -251,6 +273,7 @@ int main(void)
 		cmocka_unit_test(finds_each_byte_at_each_place),
 		cmocka_unit_test(knows_what_is_unsafe),
 		cmocka_unit_test(finds_plain_runs),
+		cmocka_unit_test(finds_wide_characters),
 		cmocka_unit_test(shows),
 	};
 
