@@ -172,8 +172,7 @@ def test_a15_not_captured_not_run(launcher, tmp_path, options, status):
     assert made.exists()
 
 
-@pytest.mark.parametrize("wrap", [list, as_nobody], ids=["root", "nobody"])
-def test_a15_the_caller_s_state(launcher, wrap, tmp_path, public_dir):
+def test_a15_the_caller_s_state(launcher, tmp_path):
     """Rights, signals, limits, descriptors, all else: what it is without ecapture."""
     reader, writer = os.pipe()
     blocked = {signal.SIGUSR1, signal.SIGTERM}
@@ -183,7 +182,7 @@ def test_a15_the_caller_s_state(launcher, wrap, tmp_path, public_dir):
         out = tmp_path / name
         script = f'ulimit -S -n 321; exec 9<&{reader} 0<&-; umask 027; exec nice -n 3 "$@"'
         target = [PYTHON, "-B", ACCOUNT, out, "one", "two words", ""]
-        command = ["sh", "-c", script, "sh", *prefix, *map(str, target)]
+        command = ["bash", "-c", script, "bash", *prefix, *map(str, target)]
         subprocess.run(command, check=True, pass_fds=[reader, writer], timeout=wait.seconds(60))
         return json.loads(out.read_text())
 
