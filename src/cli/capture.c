@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +12,12 @@
 #include "base/opt.h"
 #include "cli/command.h"
 #include "cli/output_options.h"
+#include "cli/setup.h"
 #include "cli/values.h"
 #include "engine/engine.h"
+#include "engine/launch.h"
 #include "engine/registry.h"
+#include "target/needed.h"
 #include "target/process.h"
 
 #define MAX_HELP 65536
@@ -27,11 +31,15 @@ struct capture_args {
 	uint32_t ring_bytes;
 	uint64_t stats_ns;
 	bool children;
+	uint64_t duration_ns;
+	uint64_t n_events;
 	bool needs_btf;
 	enum ecap_placement_choice placement;
 	bool dry_run;
 	bool debug;
 	bool help;
+	struct ecap_launch *launch; /* of the command; NULL: there is none */
+	const char *program;
 };
 
 /* ------------------------------------------------------------------------------- option values */
@@ -125,6 +133,30 @@ static const struct ecap_opt counting_opts[] = {
 			"was lost and why. At the end json has them in any case, and the summary "
 			"on standard error says them.",
 		AT(stats_ns),
+	},
+};
+
+static const struct ecap_opt ending_opts[] = {
+	{
+		.group = "When it ends",
+		.name = "duration",
+		.type = ECAP_OPT_CALLBACK,
+		.parse = ecap_value_parse_duration,
+		.arg = "TIME",
+		.help = "Capture for TIME (5s, 500ms, 2m), at most 24h. A command that was started "
+			"goes on without being captured, and is waited for.",
+		AT(duration_ns),
+	},
+	{
+		.name = "count",
+		.short_name = 'c',
+		.type = ECAP_OPT_CALLBACK,
+		.parse = ecap_value_parse_count,
+		.arg = "N",
+		.help = "Stop after N events of the first output: in text each request, response, "
+			"raw piece or typed line that is shown, in json each line that is not a "
+			"target, a loss or counters. A command is waited for as with --duration.",
+		AT(n_events),
 	},
 };
 
@@ -224,6 +256,7 @@ static const struct ecap_opt_part parts[] = {
 		.offset = offsetof(struct capture_args, output),
 	},
 	PART(counting_opts),
+	PART(ending_opts),
 	PART(working_opts),
 };
 
@@ -408,8 +441,22 @@ static int check_pids(const struct ecap_id_list *pids)
 	return 0;
 }
 
+/* What cannot be asked for together. NULL: all is well. */
+static const char *find_conflict(const struct ecap_selection *sel, const struct capture_args *args)
+{
+	if (sel->kind != ECAP_PROBE_TLS && args->placement != ECAP_PLACE_AUTO)
+		return "--placement is about functions of TLS libraries only";
+	if (args->launch && args->pids.n)
+		return "-p names processes that run, and -- a command that is to be run: not both";
+	if (args->children && !args->pids.n && !args->launch)
+		return "--children goes with -p: whose children?";
+	return NULL;
+}
+
+/* @args->launch, if there is one, is waited for if it was let go. Returns the exit status. */
 static int capture(const struct ecap_selection *sel, const struct capture_args *args)
 {
+	const uint32_t command_pid = args->launch ? (uint32_t)ecap_launch_get_pid(args->launch) : 0;
 	struct ecap_output_spec specs[ECAP_OUTPUT_MAX_SPECS];
 	struct ecap_opt_error err = { 0 };
 	int n = ecap_output_get_specs(&args->output, specs, &err);
@@ -418,9 +465,13 @@ static int capture(const struct ecap_selection *sel, const struct capture_args *
 		.n_outputs = (size_t)n,
 		.selection = *sel,
 		.library = args->library,
-		.pids = args->pids.ids,
-		.n_pids = args->pids.n,
-		.children = args->children,
+		.pids = args->launch ? &command_pid : args->pids.ids,
+		.n_pids = args->launch ? 1 : args->pids.n,
+		.children = args->children || args->launch,
+		.launch = args->launch,
+		.program = args->program,
+		.duration_ns = args->duration_ns,
+		.n_events = args->n_events,
 		.uids = args->uids.ids,
 		.n_uids = args->uids.n,
 		.rung = args->rung,
@@ -433,15 +484,45 @@ static int capture(const struct ecap_selection *sel, const struct capture_args *
 		.dry_run = args->dry_run,
 	};
 
-	if (n < 0)
-		return usage_error(sel, err.text);
-	if (sel->kind != ECAP_PROBE_TLS && args->placement != ECAP_PLACE_AUTO)
-		return usage_error(sel, "--placement is about functions of TLS libraries only");
-	if (args->children && !args->pids.n)
-		return usage_error(sel, "--children goes with -p: whose children?");
+	const char *conflict = find_conflict(sel, args);
+	int r;
+
+	if (n < 0 || conflict)
+		return usage_error(sel, n < 0 ? err.text : conflict);
 	if (check_pids(&args->pids) < 0)
 		return ECAP_EXIT_FAILED;
-	return ecap_engine_run(&engine_opts) < 0 ? ECAP_EXIT_FAILED : EXIT_SUCCESS;
+	r = ecap_engine_run(&engine_opts);
+	if (args->launch && !(args->dry_run && r >= 0))
+		return ecap_launch_wait(args->launch);
+	return r < 0 ? ECAP_EXIT_FAILED : EXIT_SUCCESS;
+}
+
+/* Run a command to capture it. Returns the exit status. */
+static int capture_command(const struct ecap_selection *sel, struct capture_args *args,
+			   char *const *argv)
+{
+	ecap_cleanup(ecap_launch_freep) struct ecap_launch *launch = NULL;
+	char program[PATH_MAX];
+	int r = ecap_needed_find_program(argv[0], program, sizeof(program));
+
+	if (r < 0) {
+		(void)ecap_err_r(r, "cannot run %s", argv[0]);
+		return r == -EACCES ? ECAP_LAUNCH_NOT_EXECUTABLE : ECAP_LAUNCH_NOT_FOUND;
+	}
+	/* before anything is changed that it would inherit */
+	r = ecap_launch_new(argv, &launch);
+	if (r < 0) {
+		(void)ecap_err_r(r, "cannot make a process for %s", argv[0]);
+		return ECAP_LAUNCH_FAILED;
+	}
+	if (ecap_setup_process() < 0)
+		return ECAP_LAUNCH_FAILED;
+	args->launch = launch;
+	args->program = program;
+	r = capture(sel, args);
+	args->program = NULL;
+	args->launch = NULL;
+	return r;
 }
 
 int ecap_capture_show_help(const struct ecap_selection *sel)
@@ -451,7 +532,8 @@ int ecap_capture_show_help(const struct ecap_selection *sel)
 	int status;
 
 	ecap_buf_init(&out, MAX_HELP);
-	ecap_buf_printf(&out, "Usage: ecapture %s [OPTION...]\n\n%s", name, kinds[sel->kind].intro);
+	ecap_buf_printf(&out, "Usage: ecapture %s [OPTION...] [-- COMMAND [ARGUMENT...]]\n\n%s",
+			name, kinds[sel->kind].intro);
 	if (sel->probe)
 		ecap_buf_printf(&out, ":\n%s", sel->probe->summary);
 	ecap_buf_puts(&out, ".\n\n");
@@ -460,8 +542,10 @@ int ecap_capture_show_help(const struct ecap_selection *sel)
 			"\nExamples:\n"
 			"  ecapture %s\n      everything, as text\n"
 			"  ecapture %s -p PID,PID\n      two processes\n"
+			"  ecapture %s -o text=FILE -- COMMAND ARGUMENT\n      a command that it "
+			"runs, from its first byte on, and what that starts\n"
 			"  ecapture %s -o json=capture.jsonl\n      for programs\n",
-			name, name, name);
+			name, name, name, name);
 	status = ecap_command_print((const char *)out.data, out.len);
 	ecap_buf_done(&out);
 	return status;
@@ -481,12 +565,16 @@ int ecap_capture_run(const struct ecap_selection *sel, int argc, char **argv)
 		return usage_error(sel, err.text);
 	if (args->help)
 		return ecap_capture_show_help(sel);
-	if (operand < argc) {
-		ecap_err("'%s' is not expected here; `ecapture %s --help` shows the options",
-			 argv[operand], command_name(sel));
+	if (operand < argc && strcmp(argv[operand - 1], "--") != 0) {
+		ecap_err(
+			"'%s' is not expected here; a command to run comes after --, and `ecapture "
+			"%s --help` shows the options",
+			argv[operand], command_name(sel));
 		return ECAP_EXIT_USAGE;
 	}
 	if (args->debug)
 		ecap_log_set_level(ECAP_LOG_DEBUG);
-	return capture(sel, args);
+	if (operand < argc)
+		return capture_command(sel, args, argv + operand);
+	return ecap_setup_process() < 0 ? ECAP_EXIT_FAILED : capture(sel, args);
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "base/log.h"
 #include "base/opt.h"
 #include "cli/command.h"
+#include "cli/setup.h"
 #include "engine/privileges.h"
 #include "engine/registry.h"
 #include "engine/selection.h"
@@ -194,7 +193,8 @@ static int run_help(int argc, char **argv)
 		return show_help_of(argv[1]);
 	ecap_buf_init(&out, MAX_PAGE);
 	ecap_buf_puts(&out,
-		      "Usage: ecapture [COMMAND] [OPTION...]\n\n"
+		      "Usage: ecapture [COMMAND] [OPTION...]\n"
+		      "       ecapture [COMMAND] [OPTION...] -- PROGRAM [ARGUMENT...]\n\n"
 		      "Show what the programs on this host say inside their TLS connections, "
 		      "and what\nis typed into shells, with eBPF: no CA certificate, no proxy, "
 		      "no restart.\n\n");
@@ -222,6 +222,7 @@ static void put_man_head(struct ecap_buf *out)
 		      ".Nm\n"
 		      ".Op Ar command\n"
 		      ".Op Ar option ...\n"
+		      ".Op Fl \\- Ar program Op Ar argument ...\n"
 		      ".Nm\n"
 		      ".Cm replay\n"
 		      ".Ar file\n"
@@ -245,6 +246,26 @@ static void put_man_head(struct ecap_buf *out)
 		      "writes to is closed, or until a disk is full.\n"
 		      "A second signal ends it at once.\n"
 		      "Results go to standard output, everything else to standard error.\n"
+		      ".Pp\n");
+}
+
+static void put_man_program(struct ecap_buf *out)
+{
+	ecap_buf_puts(out,
+		      "With a\n"
+		      ".Ar program ,\n"
+		      "it captures that one, which is run when all hooks are in place, with what\n"
+		      "it starts, and nothing else.\n"
+		      "The program has the rights, limits, signals and descriptors of the caller.\n"
+		      "Text on standard output mixes with what it writes there:\n"
+		      ".Fl o Ar text=FILE\n"
+		      "keeps them apart.\n"
+		      "Capturing ends when it has ended, whatever it has left running.\n"
+		      "Signals are for it while it runs: what the terminal sends it gets anyway,\n"
+		      "what is sent to\n"
+		      ".Nm\n"
+		      "is handed on.\n"
+		      "Where capturing ends first, it goes on and is waited for.\n"
 		      ".Pp\n"
 		      "The commands are:\n"
 		      ".Bl -tag -width Ds\n");
@@ -272,6 +293,19 @@ static void put_man_tail(struct ecap_buf *out)
 		      ".It 2\n"
 		      "Wrong usage.\n"
 		      ".El\n"
+		      ".Pp\n"
+		      "With a\n"
+		      ".Ar program\n"
+		      "it is that of the program, 128 and the number of the signal that has ended\n"
+		      "it, or\n"
+		      ".Bl -tag -width Ds\n"
+		      ".It 125\n"
+		      "Capturing could not begin, and the program was not run.\n"
+		      ".It 126\n"
+		      "The program cannot be executed.\n"
+		      ".It 127\n"
+		      "There is no such program.\n"
+		      ".El\n"
 		      ".Sh EXAMPLES\n"
 		      "Everything that programs say inside TLS, as text:\n"
 		      ".Dl ecapture tls\n"
@@ -284,6 +318,9 @@ static void put_man_tail(struct ecap_buf *out)
 		      "Everything into a file, and later as text what one process said:\n"
 		      ".Dl ecapture tls -o capture=today.ecap\n"
 		      ".Dl ecapture replay today.ecap -p 4711\n"
+		      ".Pp\n"
+		      "A program from its first byte on:\n"
+		      ".Dl ecapture -o text=curl.txt -- curl https://example.org\n"
 		      ".Pp\n"
 		      "What a user types into shells:\n"
 		      ".Dl ecapture bash -u 1000\n"
@@ -327,6 +364,7 @@ static int run_man(int argc, char **argv)
 		return unexpected_argument(argv[1]);
 	ecap_buf_init(&out, MAX_PAGE);
 	put_man_head(&out);
+	put_man_program(&out);
 	ecap_capture_put_commands_mdoc(&out);
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(commands); i++)
 		ecap_buf_printf(&out, ".It Cm %s\n%s.\n", commands[i]->name, commands[i]->summary);
@@ -340,51 +378,11 @@ static int run_man(int argc, char **argv)
 	return status;
 }
 
-/*
- * Give what was closed a descriptor, else the next one that is opened, say the event loop's, would
- * be standard output. That one cannot be written: output that goes nowhere is an error to report.
- */
-static int fill_standard_descriptors(void)
-{
-	static const int modes[] = {
-		[STDIN_FILENO] = O_RDONLY,
-		[STDOUT_FILENO] = O_RDONLY,
-		[STDERR_FILENO] = O_WRONLY,
-	};
-
-	for (int fd = 0; fd < (int)ECAP_ARRAY_SIZE(modes); fd++) {
-		/* open() takes the lowest number that is free: those below are in use by now */
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) < 0)
-			return -errno;
-	}
-	return 0;
-}
-
-/*
- * Each file that is hooked takes descriptors, on older kernels one for each of its hooks; the usual
- * soft limit of 1024 is for programs that call select(). With what cannot be had we do without.
- */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int main(int argc, char **argv)
 {
 	const struct ecap_command *command;
 	struct ecap_selection sel = { .kind = ECAP_PROBE_TLS };
-	int r = fill_standard_descriptors();
 
-	if (r < 0) {
-		(void)ecap_err_r(r, "cannot open /dev/null for a closed standard descriptor");
-		return ECAP_EXIT_FAILED;
-	}
-	raise_descriptor_limit();
 	tzset();
 	if (argc > 1 && strcmp(argv[1], "--version") == 0)
 		return run_version(1, argv);
@@ -399,5 +397,7 @@ int main(int argc, char **argv)
 		return unknown_command(argv[1]);
 	if (argc == 3 && is_help(argv[2]))
 		return show_help_of(argv[1]);
+	if (ecap_setup_process() < 0)
+		return ECAP_EXIT_FAILED;
 	return command->run(argc - 1, argv + 1);
 }

@@ -91,7 +91,9 @@ int ecap_value_parse_conns(const char *arg, void *dest, struct ecap_opt_error *e
 	return parse_ids(arg, dest, &range, err);
 }
 
-int ecap_value_parse_period(const char *arg, void *dest, struct ecap_opt_error *err)
+/* As ecap_value_parse_period(), for at least @least ms. */
+static int parse_time(const char *arg, unsigned long least, uint64_t *ret,
+		      struct ecap_opt_error *err)
 {
 	static const struct {
 		const char *name;
@@ -108,9 +110,32 @@ int ecap_value_parse_period(const char *arg, void *dest, struct ecap_opt_error *
 	}
 	if (*arg < '0' || *arg > '9' || !ms || errno)
 		return ecap_opt_fail(err, "'%s' is not a time like 5s, 500ms or 2m", arg);
-	if (v > MAX_PERIOD_MS / ms || v * ms < MIN_PERIOD_MS)
-		return ecap_opt_fail(err, "%s is not between 100ms and 24h", arg);
-	*(uint64_t *)dest = (uint64_t)v * ms * 1000000;
+	if (v > MAX_PERIOD_MS / ms || v * ms < least)
+		return ecap_opt_fail(err, "%s is not between %lums and 24h", arg, least);
+	*ret = (uint64_t)v * ms * 1000000;
+	return 0;
+}
+
+int ecap_value_parse_period(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	return parse_time(arg, MIN_PERIOD_MS, dest, err);
+}
+
+int ecap_value_parse_duration(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	return parse_time(arg, 1, dest, err);
+}
+
+int ecap_value_parse_count(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	unsigned long long v;
+	char *end;
+
+	errno = 0;
+	v = strtoull(arg, &end, 10);
+	if (*arg < '0' || *arg > '9' || *end || errno || !v)
+		return ecap_opt_fail(err, "'%s' is not a number from 1 on", arg);
+	*(uint64_t *)dest = v;
 	return 0;
 }
 

@@ -23,6 +23,10 @@ int ecap_value_parse_uids(const char *arg, void *dest, struct ecap_opt_error *er
 int ecap_value_parse_conns(const char *arg, void *dest, struct ecap_opt_error *err);
 /* "5s", "500ms", "2m", a bare number is seconds: into the uint64_t @dest, in nanoseconds. */
 int ecap_value_parse_period(const char *arg, void *dest, struct ecap_opt_error *err);
+/* The same, from a millisecond on. */
+int ecap_value_parse_duration(const char *arg, void *dest, struct ecap_opt_error *err);
+/* A number from 1 on, into the uint64_t @dest. */
+int ecap_value_parse_count(const char *arg, void *dest, struct ecap_opt_error *err);
 /*
  * The size of a ring: "64" is KiB, as the tool that this one replaces had it, "32M" says its unit.
  * Into the uint32_t @dest, in bytes.

@@ -675,6 +675,7 @@ int ecap_attacher_start(const struct ecap_attacher_opts *opts, struct ecap_attac
 	struct ecap_finder_opts finder_opts = {
 		.selection = opts->selection,
 		.placement = opts->placement,
+		.program = opts->program,
 	};
 	struct ecap_attacher *a = calloc(1, sizeof(*a));
 	int r;

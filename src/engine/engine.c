@@ -23,6 +23,7 @@
 #include "engine/dests.h"
 #include "engine/dispatch.h"
 #include "engine/kernel.h"
+#include "engine/launch.h"
 #include "engine/notify.h"
 #include "engine/outputs.h"
 #include "engine/pipeline.h"
@@ -60,6 +61,7 @@ struct engine {
 	int event_fd; /* the other threads': something changed */
 	int stats_fd; /* timers */
 	int sweep_fd;
+	int duration_fd;
 	bool sweep_is_due; /* the timer runs */
 	struct ecap_kernel *kernel;
 	struct ecap_children *children; /* NULL: only the processes themselves */
@@ -85,6 +87,22 @@ static void stop(struct engine *e, int result)
 	ecap_attacher_end(e->attacher);
 }
 
+static bool command_is_running(const struct engine *e)
+{
+	return e->opts->launch && ecap_launch_is_running(e->opts->launch);
+}
+
+/*
+ * While a command runs, signals are for it: we end when it does. The terminal sends them to all
+ * processes in the foreground, the command included, by the kernel; what a process sends it sends
+ * to us alone.
+ */
+static void hand_on_signal(const struct engine *e, const struct signalfd_siginfo *info)
+{
+	if (info->ssi_code != SI_KERNEL)
+		ecap_launch_signal(e->opts->launch, (int)info->ssi_signo);
+}
+
 /* The first signal stops in order, a later one at once. */
 static void on_signal(struct engine *e)
 {
@@ -92,7 +110,9 @@ static void on_signal(struct engine *e)
 	uint64_t now = ecap_clock_monotonic();
 
 	while (read(e->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (!e->signal_ns) {
+		if (command_is_running(e)) {
+			hand_on_signal(e, &info);
+		} else if (!e->signal_ns) {
 			e->signal_ns = now;
 			stop(e, 0);
 		} else if (now - e->signal_ns > SAME_SIGNAL_NS) {
@@ -198,15 +218,24 @@ static int begin_capture(struct engine *e)
 	else
 		ecap_info("capturing %s, %s", targets, rung);
 	set_timer(e->stats_fd, e->opts->stats_ns, e->opts->stats_ns);
+	set_timer(e->duration_fd, e->opts->duration_ns, 0);
 	ecap_notify_ready();
+	if (e->opts->launch && !e->opts->dry_run)
+		ecap_launch_go(e->opts->launch);
+	else if (e->opts->launch)
+		stop(e, 0); /* the command is what would have been waited for */
 	return 0;
 }
 
 /* Records and timers are over: a descriptor that stays readable would keep the loop awake. */
 static void unwatch_records(const struct engine *e)
 {
-	const int fds[] = { ecap_ring_wake_fd(e->ring), ecap_ring_timer_fd(e->ring), e->stats_fd,
-			    e->sweep_fd };
+	const int fds[] = { ecap_ring_wake_fd(e->ring),
+			    ecap_ring_timer_fd(e->ring),
+			    e->stats_fd,
+			    e->sweep_fd,
+			    e->duration_fd,
+			    e->children ? ecap_children_fd(e->children) : -1 };
 
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(fds); i++)
 		(void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, fds[i], NULL);
@@ -313,6 +342,22 @@ static void on_stats(struct engine *e)
 	ecap_dests_flush(&e->dests);
 }
 
+static void on_duration(struct engine *e)
+{
+	uint64_t n;
+
+	(void)!read(e->duration_fd, &n, sizeof(n));
+	stop(e, 0);
+}
+
+/* It has ended, or was killed before it could begin. */
+static void on_command_end(struct engine *e)
+{
+	(void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, ecap_launch_fd(e->opts->launch), NULL);
+	(void)ecap_launch_wait(e->opts->launch);
+	stop(e, 0);
+}
+
 /* Links to that process are bound to a task that is gone. */
 static void on_moved(void *arg, uint32_t pid)
 {
@@ -348,37 +393,51 @@ static void go_first(void)
 			   ecap_strerror(errno, why, sizeof(why)));
 }
 
+/* Of what is only there until the destinations finish. */
+static void on_source(struct engine *e, int fd)
+{
+	if (fd == e->stats_fd)
+		on_stats(e);
+	else if (fd == e->sweep_fd)
+		on_sweep(e);
+	else if (fd == e->duration_fd)
+		on_duration(e);
+	else if (e->children && fd == ecap_children_fd(e->children))
+		ecap_children_forget_ended(e->children);
+	else
+		on_records(e);
+	if (ecap_outputs_limit_is_reached(e->outputs))
+		stop(e, 0);
+}
+
+static void on_readable(struct engine *e, int fd)
+{
+	if (fd == e->signal_fd)
+		on_signal(e);
+	else if (fd == e->event_fd)
+		on_change(e);
+	else if (e->opts->launch && fd == ecap_launch_fd(e->opts->launch))
+		on_command_end(e);
+	else if (e->phase < PHASE_WRITING) /* else it came with the change to that phase */
+		on_source(e, fd);
+}
+
+/* Until all is written, and the command, which may outlive the capture, has ended. */
 static int loop(struct engine *e)
 {
 	struct epoll_event events[8];
 	int n;
 
 	go_first();
-	while (e->phase != PHASE_DONE) {
+	while (e->phase != PHASE_DONE || command_is_running(e)) {
 		n = epoll_wait(e->epoll_fd, events, ECAP_ARRAY_SIZE(events),
 			       e->phase == PHASE_WRITING ? ECAP_DESTS_STALL_MS : -1);
 		if (n < 0 && errno != EINTR)
 			return ecap_err_r(errno, "cannot wait for events");
 		if (!n)
 			check_stall(e);
-		for (int i = 0; i < n; i++) {
-			int fd = events[i].data.fd;
-
-			if (fd == e->signal_fd)
-				on_signal(e);
-			else if (fd == e->event_fd)
-				on_change(e);
-			else if (e->phase >= PHASE_WRITING)
-				continue; /* came with the change to this phase */
-			else if (fd == e->stats_fd)
-				on_stats(e);
-			else if (e->children && fd == ecap_children_fd(e->children))
-				ecap_children_forget_ended(e->children);
-			else if (fd == e->sweep_fd)
-				on_sweep(e);
-			else
-				on_records(e);
-		}
+		for (int i = 0; i < n; i++)
+			on_readable(e, events[i].data.fd);
 	}
 	return e->result;
 }
@@ -411,28 +470,29 @@ static int open_descriptors(struct engine *e)
 	e->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e->stats_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	e->sweep_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	e->duration_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (e->epoll_fd < 0 || e->signal_fd < 0 || e->event_fd < 0 || e->stats_fd < 0 ||
-	    e->sweep_fd < 0)
+	    e->sweep_fd < 0 || e->duration_fd < 0)
 		return ecap_err_r(errno, "cannot set up the event loop");
 	return 0;
 }
 
 static int watch_all(const struct engine *e)
 {
+	const int fds[] = {
+		ecap_ring_timer_fd(e->ring),
+		e->signal_fd,
+		e->event_fd,
+		e->stats_fd,
+		e->sweep_fd,
+		e->duration_fd,
+		e->children ? ecap_children_fd(e->children) : -1,
+		e->opts->launch ? ecap_launch_fd(e->opts->launch) : -1,
+	};
 	int r = watch(e, ecap_ring_wake_fd(e->ring), EPOLLIN | EPOLLET);
 
-	if (!r)
-		r = watch(e, ecap_ring_timer_fd(e->ring), EPOLLIN);
-	if (!r)
-		r = watch(e, e->signal_fd, EPOLLIN);
-	if (!r)
-		r = watch(e, e->event_fd, EPOLLIN);
-	if (!r)
-		r = watch(e, e->stats_fd, EPOLLIN);
-	if (!r)
-		r = watch(e, e->sweep_fd, EPOLLIN);
-	if (!r && e->children)
-		r = watch(e, ecap_children_fd(e->children), EPOLLIN);
+	for (size_t i = 0; !r && i < ECAP_ARRAY_SIZE(fds); i++)
+		r = fds[i] < 0 ? 0 : watch(e, fds[i], EPOLLIN);
 	return r;
 }
 
@@ -457,12 +517,15 @@ static int open_kernel(struct engine *e)
 }
 
 /*
- * Whether what the processes run is all that can be of use. Not if others are started; and another
- * namespace's /proc names others by these numbers.
+ * Of how many processes what they run is all that is searched: 0, what all run is. Other libraries
+ * may be used by what a process will start; but a command has not begun, so that what it will run
+ * is looked for by name. Another namespace's /proc names others by these numbers.
  */
-static bool can_search_processes(const struct engine *e)
+static size_t n_searched(const struct engine *e)
 {
-	return !e->opts->children && ecap_process_proc_is_ours();
+	if (!ecap_process_proc_is_ours() || (e->opts->children && !e->opts->launch))
+		return 0;
+	return e->opts->n_pids;
 }
 
 static int start_attacher(struct engine *e)
@@ -471,7 +534,9 @@ static int start_attacher(struct engine *e)
 		.selection = e->opts->selection,
 		.library = e->opts->library,
 		.pids = e->opts->pids,
-		.n_pids = can_search_processes(e) ? e->opts->n_pids : 0,
+		.n_pids = n_searched(e),
+		.children = e->opts->children,
+		.program = e->opts->program,
 		.uids = e->opts->uids,
 		.n_uids = e->opts->n_uids,
 		.placement = e->opts->placement,
@@ -508,6 +573,8 @@ static int start(struct engine *e)
 		return r;
 	ecap_attacher_hook(e->attacher, e->kernel);
 	r = ecap_outputs_new(e->dests.items, e->dests.n, &e->opts->sink_opts, &e->outputs);
+	if (!r)
+		ecap_outputs_set_limit(e->outputs, e->opts->n_events);
 	dispatch_opts.kernel = e->kernel;
 	if (!r)
 		r = open_pipeline(e);
@@ -538,6 +605,7 @@ static void engine_done(struct engine *e)
 	ecap_closep(&e->event_fd);
 	ecap_closep(&e->stats_fd);
 	ecap_closep(&e->sweep_fd);
+	ecap_closep(&e->duration_fd);
 }
 
 static void log_summary(const struct engine *e)
@@ -557,6 +625,7 @@ int ecap_engine_run(const struct ecap_engine_opts *opts)
 		.event_fd = -1,
 		.stats_fd = -1,
 		.sweep_fd = -1,
+		.duration_fd = -1,
 	};
 	int r = open_descriptors(&e);
 

@@ -10,6 +10,8 @@
 #include "engine/trial.h"
 #include "sinks/sink.h"
 
+struct ecap_launch;
+
 /* One -o FORMAT[=DEST]; borrowed. */
 struct ecap_output_spec {
 	const struct ecap_sink *sink;
@@ -33,12 +35,18 @@ struct ecap_engine_opts {
 	struct ecap_sink_opts sink_opts;
 	enum ecap_placement_choice placement;
 	uint64_t stream_limit; /* bytes of a message's body that are kept; 0: the default */
-	uint64_t stats_ns;     /* how often to emit counters while capturing; 0: at the end only */
+	/* A command to let go when the hooks are in place, which pids then names; NULL: none. */
+	struct ecap_launch *launch;
+	const char *program;  /* the file that it runs */
+	uint64_t duration_ns; /* capture no longer than this; 0: no limit */
+	uint64_t n_events;    /* of the first output; 0: no limit */
+	uint64_t stats_ns;    /* how often to emit counters while capturing; 0: at the end only */
 	bool dry_run;
 };
 
 /*
- * Capture until SIGINT, SIGTERM or SIGHUP, a closed pipe or an error; a second signal ends the
- * program at once. 0: stopped as asked; a negative errno: failed, and the reason was logged.
+ * Capture until SIGINT, SIGTERM or SIGHUP, a closed pipe, a limit or an error; a second signal ends
+ * the program at once. With a command until that has ended, and signals are for it then. 0: stopped
+ * as asked; a negative errno: failed, and the reason was logged.
  */
 int ecap_engine_run(const struct ecap_engine_opts *opts);

@@ -20,11 +20,12 @@
 #include "target/alias.h"
 #include "target/diagnose.h"
 #include "target/discover.h"
+#include "target/needed.h"
 #include "target/watch.h"
 
 #define MAX_REQUIRED 4096
-/* That probes know by name. */
-#define MAX_FILES 32
+/* That probes know by name, or that a program needs. */
+#define MAX_FILES 600
 
 /* Files that were looked at while we capture; beyond that many, all are looked at once more. */
 #define MAX_LOOKED_AT 65536
@@ -233,20 +234,45 @@ static bool found_file(int fd, const char *path, bool is_mapped, void *arg)
 	return false;
 }
 
-/* What the selected probes know by name; returns how many. */
-static size_t collect_files(const struct ecap_selection *sel, const char **ret, size_t max)
+/* Files to look at beside those that are found. */
+struct file_list {
+	char *names[MAX_FILES]; /* owned */
+	size_t n;
+};
+
+static void add_name(const char *name, void *arg)
 {
-	size_t n = 0;
+	struct file_list *list = arg;
+
+	if (list->n < MAX_FILES && (list->names[list->n] = strdup(name)))
+		list->n++;
+}
+
+static void file_list_freep(struct file_list **list)
+{
+	for (size_t i = 0; *list && i < (*list)->n; i++)
+		free((*list)->names[i]);
+	free(*list);
+}
+
+/* What the selected probes know by name, and what the program needs. NULL: no memory. */
+static struct file_list *collect_files(const struct ecap_finder *f)
+{
+	struct file_list *list = calloc(1, sizeof(*list));
 	uint32_t row;
 
+	if (!list)
+		return NULL;
 	for (size_t i = 0; i < ecap_registry_n_probes(); i++) {
 		const struct ecap_probe_desc *probe = ecap_registry_get_probe(i, &row);
 		const char *const *file = probe->files;
 
-		for (; ecap_selection_has(sel, probe) && file && *file && n < max; file++)
-			ret[n++] = *file;
+		for (; ecap_selection_has(&f->opts.selection, probe) && file && *file; file++)
+			add_name(*file, list);
 	}
-	return n;
+	if (f->opts.program)
+		ecap_needed_each(f->opts.program, add_name, list);
+	return list;
 }
 
 static bool is_stopped(void *arg)
@@ -277,14 +303,14 @@ static void warn_search(const struct ecap_finder *f)
 
 int ecap_finder_search(struct ecap_finder *f, const uint32_t *pids, size_t n_pids)
 {
-	const char *files[MAX_FILES];
+	ecap_cleanup(file_list_freep) struct file_list *files = collect_files(f);
 	const struct ecap_discovery_ops ops = {
 		.wants_name = wants_name,
 		.found = found_file,
 		.stopped = is_stopped,
 		.arg = f,
-		.files = files,
-		.n_files = collect_files(&f->opts.selection, files, MAX_FILES),
+		.files = files ? (const char *const *)files->names : NULL,
+		.n_files = files ? files->n : 0,
 		.pids = pids,
 		.n_pids = n_pids,
 	};

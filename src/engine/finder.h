@@ -21,7 +21,9 @@ struct ecap_finder;
 struct ecap_finder_opts {
 	struct ecap_selection selection;
 	enum ecap_placement_choice placement;
-	int stop_fd; /* readable: nothing is looked for any more; borrowed */
+	const char
+		*program; /* what it needs when it is run is searched, too; NULL: none; borrowed */
+	int stop_fd;	  /* readable: nothing is looked for any more; borrowed */
 };
 
 /* With the privileges of the start: to tell which files are one may need them. */

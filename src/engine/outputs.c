@@ -38,6 +38,8 @@ struct one_output {
 struct ecap_outputs {
 	struct one_output items[ECAP_MAX_OUTPUTS];
 	size_t n;
+	uint64_t limit; /* 0: none */
+	uint64_t n_counted;
 	struct ecap_out_filter filter;
 	void (*wait)(void *arg, struct ecap_dest *dest); /* NULL: nobody waits */
 	void *wait_arg;
@@ -235,10 +237,33 @@ uint32_t ecap_outputs_types(const struct ecap_outputs *all)
 	return types;
 }
 
+/* Whether the limit is about such events: what programs said, in the form that is shown. */
+static bool is_limited(const struct ecap_outputs *all, const struct ecap_out_event *ev)
+{
+	const uint32_t types = 1u << ECAP_OUT_DATA | 1u << ECAP_OUT_COMMAND |
+			       1u << ECAP_OUT_MESSAGE | 1u << ECAP_OUT_HTTP | 1u << ECAP_OUT_RAW;
+
+	return all->limit && (types & 1u << ev->type);
+}
+
+void ecap_outputs_set_limit(struct ecap_outputs *all, uint64_t n)
+{
+	all->limit = n;
+}
+
+bool ecap_outputs_limit_is_reached(const struct ecap_outputs *all)
+{
+	return all->limit && all->n_counted >= all->limit;
+}
+
 void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 {
+	const bool counts = is_limited(all, ev);
+
 	if (!is_chosen(&all->filter, ev))
 		return;
+	if (counts && ecap_outputs_limit_is_reached(all))
+		return; /* of a time when the capture has ended already */
 	for (size_t i = 0; i < all->n; i++) {
 		struct one_output *o = &all->items[i];
 		struct ecap_buf *buf = NULL;
@@ -247,7 +272,9 @@ void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 			continue;
 		if (settle_before(all, o, ev))
 			buf = admit(all, o, ev);
-		if (!buf || !put_event(o, buf, ev))
+		if (buf && put_event(o, buf, ev))
+			all->n_counted += counts && i == 0;
+		else
 			note_refused(o, ev);
 	}
 }

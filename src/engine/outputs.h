@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +54,12 @@ uint32_t ecap_outputs_types(const struct ecap_outputs *all);
 /* Before the first event: what formats begin with; @begin has the time and the host for that. */
 void ecap_outputs_begin(struct ecap_outputs *all, const struct ecap_out_event *begin);
 void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev);
+/*
+ * Take no more of what programs said once the first output has taken @n events of it, 0: no limit.
+ * Targets, losses and counters are not limited.
+ */
+void ecap_outputs_set_limit(struct ecap_outputs *all, uint64_t n);
+bool ecap_outputs_limit_is_reached(const struct ecap_outputs *all);
 /*
  * Nothing more comes: tell what is still missing, and what formats end with; @end has the time and
  * the host for that.

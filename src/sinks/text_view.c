@@ -128,7 +128,7 @@ static size_t put_special(struct ecap_text_view *v, const uint8_t *p, size_t n)
 			v->col = v->width;
 		return 1;
 	}
-	if (*p == '\\' && v->is_json)
+	if (*p == '"' || (*p == '\\' && v->is_json))
 		return put_run(v, p, 1);
 	used = ecap_utf8_show(p, n, shown, &n_shown);
 	return put_whole(v, shown, n_shown) ? used : 0;

@@ -246,7 +246,8 @@ def test_bodies(ecapture, server, certificate):
 
 def test_tsize(ecapture, server, certificate):
     """-t N cuts what is shown of each body, and of each chunk, and says so."""
-    text = read_text(ecapture, server, certificate, [get(b"/lines")], "-t", "20", "--raw", "--body=all")
+    args = "-t", "20", "--raw", "--body=all"
+    text = read_text(ecapture, server, certificate, [get(b"/lines")], *args)
     told = re.findall(r"(\d+) more bytes, left out because of --tsize", text)
     request, answer = len(get(b"/lines")), len(PAGES["/lines"])
     assert sorted(map(int, told)) == sorted([request - 20, answer - 20, len(LINES) - 20])
@@ -268,7 +269,7 @@ def test_hex_of_body(ecapture, server, certificate):
 
 @pytest.mark.parametrize("args", [[], ["--raw"], ["--body=all"], ["--hex"], ONE_LINE], ids=" ".join)
 def test_nothing_reaches_the_terminal(ecapture, server, certificate, tmp_path, args):
-    """Escapes, NUL and broken UTF-8 in each part of a message, and in what is none: shown as text."""
+    """Escapes, NUL, broken UTF-8 in each part of a message, and in what is none, are text."""
     fields = b"Host: a" + HOSTILE, b"X-" + HOSTILE + b": " + HOSTILE
     requests = [
         get(b"/hostile", *fields),
@@ -353,7 +354,8 @@ def test_http2_is_a_line_per_burst(ecapture, certificate, tmp_path):
     finally:
         server.close()
     text = run.stdout.read_text()
-    burst = rf"{TIME} nginx\[\d+\] (send|recv) conn \d+, HTTP/2, (\d+) bytes?, not decoded yet; --raw.*"
+    who = rf"{TIME} nginx\[\d+\] (send|recv) conn \d+"
+    burst = rf"{who}, HTTP/2, (\d+) bytes?, not decoded yet; --raw shows them"
     lines = [re.fullmatch(burst, line) for line in text.splitlines()]
     assert lines and all(lines), text
     assert sum(int(line[2]) for line in lines if line[1] == "send") > 100000
