@@ -320,7 +320,7 @@ static void put_man_tail(struct ecap_buf *out)
 		      ".Dl ecapture replay today.ecap -p 4711\n"
 		      ".Pp\n"
 		      "A program from its first byte on:\n"
-		      ".Dl ecapture -o text=curl.txt -- curl https://example.org\n"
+		      ".Dl ecapture -o text=curl.txt \\-\\- curl https://example.org\n"
 		      ".Pp\n"
 		      "What a user types into shells:\n"
 		      ".Dl ecapture bash -u 1000\n"
