@@ -8,6 +8,8 @@
 
 #define ECAP_FILTER_PIDS 1u /* only processes in ecap_pids */
 #define ECAP_FILTER_UIDS 2u /* only users in ecap_uids */
+#define ECAP_FILTER_CHILDREN \
+	4u /* those in ecap_pids with what they have started, which is in ecap_children */
 
 struct ecap_settings {
 	__u64 pidns_dev; /* pid namespace of ecapture; ino 0: the initial one, no translation */
@@ -18,6 +20,26 @@ struct ecap_settings {
 	__u32 threads_full; /* set by BPF: a thread found no room in ecap_threads */
 	__u32 active;	    /* 0: all hooks are idle, so that a capture begins and ends at once */
 	__u32 bound;	    /* links are bound to the processes in ecap_pids */
+};
+
+/* A process that one of ecap_pids, or one like it, has started. */
+struct ecap_child {
+	__u32 n_threads; /* the process ends with the last of them */
+	__u32 pad;
+};
+
+/* What a thread of ours saw of itself when it started another one: see children.bpf.c. */
+#define ECAP_TASK_SAMPLES 3
+#define ECAP_TASK_STEP	  1024
+#define ECAP_TASK_BYTES	  (16 * ECAP_TASK_STEP)
+
+struct ecap_task_sample {
+	__u32 asked; /* by the thread of ecapture that has this id in its pid namespace */
+	__u32 pad;
+	__u64 id;    /* tgid << 32 | tid, as the kernel counts; 0: nothing was seen yet */
+	__u64 task;  /* where the kernel keeps the thread */
+	__u64 child; /* and the one that it has started */
+	__u8 bytes[ECAP_TASK_BYTES];
 };
 
 /* ------------------------------------------------------- rows: where a call keeps its arguments */
@@ -202,6 +224,8 @@ enum ecap_counter {
 };
 
 ECAP_ABI_SIZE(struct ecap_settings, 40);
+ECAP_ABI_SIZE(struct ecap_child, 8);
+ECAP_ABI_SIZE(struct ecap_task_sample, 16416);
 ECAP_ABI_SIZE(struct ecap_caller, 16);
 ECAP_ABI_SIZE(struct ecap_row, 80);
 ECAP_ABI_SIZE(struct ecap_check, 16);

@@ -15,8 +15,9 @@
 /* What getopt_long() returns for a long name: above every character. */
 #define LONG_BASE 256
 
-#define HELP_WIDTH  80
-#define HELP_INDENT 28 /* where descriptions begin */
+#define HELP_WIDTH   80
+#define HELP_INDENT  28 /* where descriptions begin */
+#define ROFF_COLUMNS 72 /* of the manual page; escapes come on top */
 
 /* A longer name than any of ours is not compared with them. */
 #define NAME_MAX_LEN 40
@@ -376,18 +377,20 @@ void ecap_opt_put_help(const struct ecap_opt_table *table, struct ecap_buf *out)
 }
 
 /*
- * Running text, a sentence per line as mdoc(7) wants it: nothing in it may be read as a request,
- * an escape or a hyphenation.
+ * Running text as mdoc(7) wants it, each sentence on a line of its own and no line long: nothing in
+ * it may be read as a request, an escape or a hyphenation.
  */
 static void put_roff(struct ecap_buf *out, const char *text)
 {
 	char before = '\n';
+	size_t column = 0;
 
 	for (; *text; text++) {
 		char c = *text;
 
-		if (c == ' ' && before == '.')
+		if (c == ' ' && (before == '.' || column + strcspn(text + 1, " ") > ROFF_COLUMNS))
 			c = '\n';
+		column = c == '\n' ? 0 : column + 1;
 		if (before == '\n' && (c == '.' || c == '\''))
 			ecap_buf_puts(out, "\\&");
 		if (c == '\\')

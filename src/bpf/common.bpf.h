@@ -50,6 +50,25 @@ static __always_inline void ecap_task_fill(const struct ecap_settings *set, stru
 		task->shown = (__u64)ns.tgid << 32 | ns.pid;
 }
 
+/* Whether @task is one of those that -p names. */
+static __always_inline int ecap_task_is_named(const struct ecap_task *task)
+{
+	__u32 tgid = task->shown >> 32;
+
+	return !(task->flags & ECAP_EVF_FOREIGN_PID) && bpf_map_lookup_elem(&ecap_pids, &tgid);
+}
+
+/* Whether @task, or what has started it, is. */
+static __always_inline int ecap_task_passes_pids(const struct ecap_settings *set,
+						 const struct ecap_task *task)
+{
+	__u32 tgid = task->id >> 32;
+
+	if (ecap_task_is_named(task))
+		return 1;
+	return (set->filters & ECAP_FILTER_CHILDREN) && bpf_map_lookup_elem(&ecap_children, &tgid);
+}
+
 /*
  * Fill @task and say whether it is to be captured. Our own process never is: its own TLS output
  * would feed itself for ever.
@@ -64,8 +83,7 @@ static __always_inline int ecap_task_wanted(const struct ecap_settings *set, str
 	tgid = task->shown >> 32;
 	if (tgid == set->own_tgid && !(task->flags & ECAP_EVF_FOREIGN_PID))
 		return 0;
-	if ((set->filters & ECAP_FILTER_PIDS) &&
-	    ((task->flags & ECAP_EVF_FOREIGN_PID) || !bpf_map_lookup_elem(&ecap_pids, &tgid)))
+	if ((set->filters & ECAP_FILTER_PIDS) && !ecap_task_passes_pids(set, task))
 		return 0;
 	if (set->filters & ECAP_FILTER_UIDS) {
 		uid = (__u32)bpf_get_current_uid_gid();

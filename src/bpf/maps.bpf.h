@@ -62,6 +62,25 @@ struct {
 	__type(value, __u8);
 } ecap_uids SEC(".maps");
 
+/* tgid -> what was started by the processes above, for the kernel's ids; see children.bpf.c. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct ecap_child);
+} ecap_children SEC(".maps");
+
+/*
+ * Those of them that have ended last, so that what they did right before can be told to be theirs.
+ * Nothing depends on an entry, so that this one may drop live ones.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u8);
+} ecap_ended SEC(".maps");
+
 /* tgid -> incarnation, for processes that made a call. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -26,6 +26,7 @@ struct capture_args {
 	enum ecap_rung rung;
 	uint32_t ring_bytes;
 	uint64_t stats_ns;
+	bool children;
 	bool needs_btf;
 	enum ecap_placement_choice placement;
 	bool dry_run;
@@ -74,6 +75,13 @@ static const struct ecap_opt selecting_opts[] = {
 		.arg = "PID[,PID...]",
 		.help = "Capture these processes only. Can be repeated.",
 		AT(pids),
+	},
+	{
+		.name = "children",
+		.type = ECAP_OPT_FLAG,
+		.help = "With -p: also everything that these processes have started and will "
+			"start, and what that starts in turn.",
+		AT(children),
 	},
 	{
 		.name = "uid",
@@ -413,6 +421,7 @@ static int capture(const struct ecap_selection *sel, const struct capture_args *
 		.library = args->library,
 		.pids = args->pids.ids,
 		.n_pids = args->pids.n,
+		.children = args->children,
 		.uids = args->uids.ids,
 		.n_uids = args->uids.n,
 		.rung = args->rung,
@@ -429,6 +438,8 @@ static int capture(const struct ecap_selection *sel, const struct capture_args *
 		return usage_error(sel, err.text);
 	if (sel->kind != ECAP_PROBE_TLS && args->placement != ECAP_PLACE_AUTO)
 		return usage_error(sel, "--placement is about functions of TLS libraries only");
+	if (args->children && !args->pids.n)
+		return usage_error(sel, "--children goes with -p: whose children?");
 	if (check_pids(&args->pids) < 0)
 		return ECAP_EXIT_FAILED;
 	return ecap_engine_run(&engine_opts) < 0 ? ECAP_EXIT_FAILED : EXIT_SUCCESS;

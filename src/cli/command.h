@@ -17,7 +17,12 @@ struct ecap_command {
 	const char *summary; /* for `ecapture --help` */
 	/* argv[0] is the subcommand's name. Returns the exit status. */
 	int (*run)(int argc, char **argv);
+	int (*show_help)(void); /* more than the summary; NULL: there is no more */
 };
+
+extern const struct ecap_command ecap_command_replay;
+/* Append the options that no other command has, for the manual page. */
+void ecap_replay_put_options_mdoc(struct ecap_buf *out);
 
 /* Write to standard output, for commands that only print. Returns the exit status. */
 int ecap_command_print(const char *text, size_t len);

@@ -107,16 +107,18 @@ static const struct ecap_command command_help = {
 };
 
 static const struct ecap_command *const commands[] = {
-	&command_schema,
-	&command_man,
-	&command_version,
-	&command_help,
+	&ecap_command_replay, &command_schema, &command_man, &command_version, &command_help,
 };
 
 /* Subcommands of the tool that this one replaces, as far as they have not come yet. */
 static const char *const later[] = {
 	"gotls", "tlsgo", "zsh", "mysqld", "postgres",
 };
+
+static bool is_help(const char *arg)
+{
+	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
 
 static const struct ecap_command *find_command(const char *name)
 {
@@ -168,6 +170,8 @@ static int show_help_of(const char *name)
 		return ecap_capture_show_help(&sel);
 	if (!command)
 		return unknown_command(name);
+	if (command->show_help)
+		return command->show_help();
 	ecap_buf_init(&out, MAX_PAGE);
 	ecap_buf_printf(&out, "Usage: ecapture %s\n\n%s\n", command->name, command->summary);
 	status = ecap_command_print((const char *)out.data, out.len);
@@ -215,6 +219,10 @@ static void put_man_head(struct ecap_buf *out)
 		      ".Op Ar command\n"
 		      ".Op Ar option ...\n"
 		      ".Nm\n"
+		      ".Cm replay\n"
+		      ".Ar file\n"
+		      ".Op Ar option ...\n"
+		      ".Nm\n"
 		      ".Cm schema | man | version\n"
 		      ".Nm\n"
 		      ".Cm help\n"
@@ -250,8 +258,12 @@ static void put_man_tail(struct ecap_buf *out)
 			   ".Bl -tag -width Ds\n"
 			   ".It 0\n"
 			   "Stopped as asked.\n"
+			   "A replay has shown all of its file, also of one whose capture did not\n"
+			   "end in order.\n"
 			   ".It 1\n"
 			   "Failed; the reason is on standard error.\n"
+			   "A file that was replayed is damaged, in which case what is whole was\n"
+			   "shown, or a signal came before its end.\n"
 			   ".It 2\n"
 			   "Wrong usage.\n"
 			   ".El\n"
@@ -263,6 +275,10 @@ static void put_man_tail(struct ecap_buf *out)
 			   ".Cm ecapture schema\n"
 			   "describes:\n"
 			   ".Dl ecapture tls -p 4711 -o json=capture.jsonl\n"
+			   ".Pp\n"
+			   "Everything into a file, and later as text what one process said:\n"
+			   ".Dl ecapture tls -o capture=today.ecap\n"
+			   ".Dl ecapture replay today.ecap -p 4711\n"
 			   ".Pp\n"
 			   "What a user types into shells:\n"
 			   ".Dl ecapture bash -u 1000\n"
@@ -287,6 +303,7 @@ static int run_man(int argc, char **argv)
 		ecap_buf_printf(&out, ".It Cm %s\n%s.\n", commands[i]->name, commands[i]->summary);
 	ecap_buf_puts(&out, ".El\n.Sh OPTIONS\n");
 	ecap_capture_put_options_mdoc(&out);
+	ecap_replay_put_options_mdoc(&out);
 	put_man_tail(&out);
 	status = ecap_command_print((const char *)out.data, out.len);
 	ecap_buf_done(&out);
@@ -341,7 +358,7 @@ int main(int argc, char **argv)
 	tzset();
 	if (argc > 1 && strcmp(argv[1], "--version") == 0)
 		return run_version(1, argv);
-	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+	if (argc > 1 && is_help(argv[1]))
 		return run_help(1, argv);
 	if (argc < 2 || argv[1][0] == '-')
 		return ecap_capture_run(&sel, argc, argv);
@@ -350,5 +367,7 @@ int main(int argc, char **argv)
 	command = find_command(argv[1]);
 	if (!command)
 		return unknown_command(argv[1]);
+	if (argc == 3 && is_help(argv[2]))
+		return show_help_of(argv[1]);
 	return command->run(argc - 1, argv + 1);
 }

@@ -83,8 +83,9 @@ const struct ecap_opt ecap_output_opts[ECAP_OUTPUT_N_OPTS] = {
 		.short_name = 'o',
 		.type = ECAP_OPT_STRINGS,
 		.arg = "FORMAT[=DEST]",
-		.help = "Write FORMAT (text or json) to DEST, a file or - for standard output, "
-			"which is the default. Can be repeated. Without it: text.",
+		.help = "Write FORMAT (text, json or capture) to DEST, a file or - for standard "
+			"output, which is the default. Can be repeated. Without it: text. What "
+			"capture writes, ecapture replay shows.",
 		AT(outputs),
 	},
 	{
@@ -129,7 +130,8 @@ static int parse_output(const char *text, struct ecap_output_spec *ret, struct e
 		.dest = equals ? equals + 1 : "-",
 	};
 	if (!ret->sink)
-		return ecap_opt_fail(err, "-o %s: the format is neither text nor json", text);
+		return ecap_opt_fail(err, "-o %s: the format is none of text, json and capture",
+				     text);
 	if (!*ret->dest)
 		return ecap_opt_fail(err, "-o %s: a file or - is missing after =", text);
 	if (strstr(ret->dest, "://"))

@@ -80,6 +80,17 @@ int ecap_value_parse_uids(const char *arg, void *dest, struct ecap_opt_error *er
 	return parse_ids(arg, dest, &range, err);
 }
 
+int ecap_value_parse_conns(const char *arg, void *dest, struct ecap_opt_error *err)
+{
+	static const struct id_range range = {
+		.least = 1,
+		.most = UINT32_MAX,
+		.what = "connection",
+	};
+
+	return parse_ids(arg, dest, &range, err);
+}
+
 int ecap_value_parse_period(const char *arg, void *dest, struct ecap_opt_error *err)
 {
 	static const struct {

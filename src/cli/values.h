@@ -19,6 +19,8 @@ struct ecap_id_list {
 /* Add the comma-separated process or user ids to the struct ecap_id_list @dest, each once. */
 int ecap_value_parse_pids(const char *arg, void *dest, struct ecap_opt_error *err);
 int ecap_value_parse_uids(const char *arg, void *dest, struct ecap_opt_error *err);
+/* The same with the numbers that a run gives to connections. */
+int ecap_value_parse_conns(const char *arg, void *dest, struct ecap_opt_error *err);
 /* "5s", "500ms", "2m", a bare number is seconds: into the uint64_t @dest, in nanoseconds. */
 int ecap_value_parse_period(const char *arg, void *dest, struct ecap_opt_error *err);
 /*

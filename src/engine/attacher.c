@@ -389,13 +389,21 @@ static void hook_arrival(struct ecap_attacher *a, struct ecap_target *t,
 	a->due_ns = ecap_clock_monotonic() + CATCH_UP_NS;
 }
 
+/* Whether the process is one that is captured, or was. */
+static bool is_wanted(const struct ecap_attacher *a, pid_t pid)
+{
+	if (a->opts.n_pids && !a->opts.children)
+		return has_id(a->opts.pids, a->opts.n_pids, (uint32_t)pid);
+	return ecap_kernel_wants_pid(a->kernel, (uint32_t)pid);
+}
+
 static void on_arrival(const struct ecap_arrival *arrival, void *arg)
 {
 	struct ecap_attacher *a = arg;
 	struct ecap_target *t;
 	enum ecap_look look;
 
-	if (a->opts.n_pids && !has_id(a->opts.pids, a->opts.n_pids, (uint32_t)arrival->pid))
+	if (!is_wanted(a, arrival->pid))
 		return;
 	look = ecap_finder_look(a->finder, arrival, &t);
 	if (look == ECAP_LOOK_FULL && make_room(a))

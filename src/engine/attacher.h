@@ -27,9 +27,12 @@ enum ecap_attacher_state {
 
 struct ecap_attacher_opts {
 	struct ecap_selection selection;
-	const char *library;  /* hook this file only; NULL: search, and watch for more */
-	const uint32_t *pids; /* what these processes run; borrowed */
-	size_t n_pids;	      /* 0: what all do */
+	const char *library;	  /* hook this file only; NULL: search, and watch for more */
+	const uint32_t *pids;	  /* what these processes run; borrowed */
+	size_t n_pids;		  /* 0: what all do */
+	bool children;		  /* later also what those do that they start */
+	const char *const *files; /* with n_pids: these, too, as are those that are known by name */
+	size_t n_files;
 	const uint32_t *uids; /* of whom losses are told; borrowed */
 	size_t n_uids;	      /* 0: of all */
 	enum ecap_placement_choice placement;

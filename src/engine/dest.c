@@ -58,6 +58,8 @@ struct ecap_dest {
 	struct batch *first, **last;
 	struct batch *spare; /* one, so that a steady flow allocates nothing */
 	size_t queued;	     /* bytes, including what is being written */
+	size_t limit;	     /* for these */
+	bool tell_of_room;   /* somebody waits */
 	struct ecap_dest_stats stats;
 	bool finishing;
 	bool abandoned;
@@ -118,6 +120,7 @@ int ecap_dest_open(const char *path, int event_fd, struct ecap_dest **ret)
 		return -ENOMEM;
 	d->is_stdout = strcmp(path, "-") == 0;
 	d->fd = -1;
+	d->limit = QUEUE_MAX;
 	d->event_fd = event_fd;
 	d->last = &d->first;
 	(void)pthread_mutex_init(&d->lock, NULL);
@@ -241,7 +244,7 @@ static void notify(const struct ecap_dest *d)
 static void write_batch(struct ecap_dest *d, const struct batch *b)
 {
 	size_t done = 0, n = n_events(b), whole = 0;
-	bool failed_before;
+	bool failed_before, tell;
 	int r = 0;
 
 	(void)pthread_mutex_lock(&d->lock);
@@ -260,8 +263,10 @@ static void write_batch(struct ecap_dest *d, const struct batch *b)
 	d->queued -= b->bytes.len;
 	if (!d->stats.err)
 		d->stats.err = r;
+	tell = r || d->tell_of_room;
+	d->tell_of_room = false;
 	(void)pthread_mutex_unlock(&d->lock);
-	if (r)
+	if (tell)
 		notify(d);
 }
 
@@ -365,7 +370,7 @@ static struct ecap_buf *admit(struct ecap_dest *dest, bool is_last)
 	(void)pthread_mutex_lock(&dest->lock);
 	queued = dest->queued;
 	(void)pthread_mutex_unlock(&dest->lock);
-	if (dest->filling && (is_last || queued + dest->filling->bytes.len < QUEUE_MAX))
+	if (dest->filling && (is_last || queued + dest->filling->bytes.len < dest->limit))
 		return &dest->filling->bytes;
 	refuse(dest);
 	return NULL;
@@ -379,6 +384,25 @@ struct ecap_buf *ecap_dest_admit(struct ecap_dest *dest)
 struct ecap_buf *ecap_dest_admit_last(struct ecap_dest *dest)
 {
 	return admit(dest, true);
+}
+
+void ecap_dest_set_limit(struct ecap_dest *dest, size_t bytes)
+{
+	dest->limit = bytes;
+}
+
+bool ecap_dest_has_room(struct ecap_dest *dest)
+{
+	size_t filling = dest->filling ? dest->filling->bytes.len : 0;
+	bool has_room;
+
+	(void)pthread_mutex_lock(&dest->lock);
+	has_room = dest->queued + filling < dest->limit;
+	dest->tell_of_room = !has_room;
+	(void)pthread_mutex_unlock(&dest->lock);
+	if (!has_room)
+		ecap_dest_flush(dest); /* the thread tells when it has written something */
+	return has_room;
 }
 
 void ecap_dest_commit(struct ecap_dest *dest, bool ok)
@@ -466,6 +490,14 @@ uint64_t ecap_dest_get_progress(struct ecap_dest *dest)
 bool ecap_dest_is_same_file(const struct ecap_dest *a, const struct ecap_dest *b)
 {
 	return a->regular && b->regular && a->dev == b->dev && a->ino == b->ino;
+}
+
+bool ecap_dest_is_fd(const struct ecap_dest *dest, int fd)
+{
+	struct stat st;
+
+	return dest->regular && fstat(fd, &st) == 0 && st.st_dev == dest->dev &&
+	       st.st_ino == dest->ino;
 }
 
 const char *ecap_dest_get_name(const struct ecap_dest *dest)

@@ -46,6 +46,13 @@ int ecap_dest_start(struct ecap_dest *dest);
 struct ecap_buf *ecap_dest_admit(struct ecap_dest *dest);
 /* The same for the last few events, also where the queue is full. NULL: no memory. */
 struct ecap_buf *ecap_dest_admit_last(struct ecap_dest *dest);
+/* Hold back at most @bytes, not 256 MiB. Before anything is admitted. */
+void ecap_dest_set_limit(struct ecap_dest *dest, size_t bytes);
+/*
+ * Whether the next event would be admitted. If not, what was committed is flushed, and the eventfd
+ * of ecap_dest_open() is written to as soon as that may have changed.
+ */
+bool ecap_dest_has_room(struct ecap_dest *dest);
 /* The event is complete; after a formatting error (@ok false) it is taken back and refused. */
 void ecap_dest_commit(struct ecap_dest *dest, bool ok);
 /* Hand what was committed to the thread. */
@@ -67,5 +74,7 @@ struct ecap_dest_stats ecap_dest_get_stats(struct ecap_dest *dest);
 uint64_t ecap_dest_get_progress(struct ecap_dest *dest);
 /* Whether both are one regular file, by whatever names. */
 bool ecap_dest_is_same_file(const struct ecap_dest *a, const struct ecap_dest *b);
+/* Whether @fd is the destination's file, if that is a regular one. */
+bool ecap_dest_is_fd(const struct ecap_dest *dest, int fd);
 /* The path, or "standard output". */
 const char *ecap_dest_get_name(const struct ecap_dest *dest);

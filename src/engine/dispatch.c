@@ -525,6 +525,13 @@ static struct ecap_out_event own_event(const struct ecap_dispatch *d, enum ecap_
 	};
 }
 
+void ecap_dispatch_begin(struct ecap_dispatch *d)
+{
+	struct ecap_out_event begin = { .ts_ns = now(d), .host = d->host };
+
+	ecap_pipeline_begin(d->pipeline, &begin);
+}
+
 void ecap_dispatch_target_event(struct ecap_dispatch *d, const struct ecap_out_target *target)
 {
 	struct ecap_out_event ev = own_event(d, ECAP_OUT_TARGET);

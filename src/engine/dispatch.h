@@ -59,6 +59,8 @@ void ecap_dispatch_late(struct ecap_dispatch *d, const struct ecap_notice *notic
 void ecap_dispatch_idle(struct ecap_dispatch *d);
 /* Emit the counters as an event. */
 void ecap_dispatch_stats_event(struct ecap_dispatch *d, const struct ecap_out_stats *stats);
+/* Before the first event: let the outputs begin. */
+void ecap_dispatch_begin(struct ecap_dispatch *d);
 /* Nothing more comes: report what is missing at the end of each stream. */
 void ecap_dispatch_end(struct ecap_dispatch *d);
 

@@ -17,7 +17,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/attacher.h"
-#include "engine/dest.h"
+#include "engine/children.h"
+#include "engine/dests.h"
 #include "engine/dispatch.h"
 #include "engine/kernel.h"
 #include "engine/notify.h"
@@ -28,10 +29,6 @@
 #include "engine/summary.h"
 #include "engine/sweep.h"
 #include "target/process.h"
-
-/* At the end a destination that takes nothing for so long is given up. */
-#define STALL_TICK_MS	1000
-#define STALL_TICKS_MAX 5
 
 /* How long after records have come what they left behind is looked for. */
 #define SWEEP_NS UINT64_C(2000000000)
@@ -50,12 +47,10 @@ enum phase {
 struct engine {
 	const struct ecap_engine_opts *opts;
 	enum phase phase;
-	uint64_t progress;	/* bytes that all destinations took, at the last look */
-	unsigned int n_stalled; /* looks since then at which it was the same */
-	uint64_t signal_ns;	/* when the first signal came, 0: none did */
-	uint64_t active_ns;	/* when the hooks were switched on */
-	int result;		/* 0, or the negative errno that ended the run */
-	bool captured;		/* the start line was shown: a summary follows */
+	uint64_t signal_ns; /* when the first signal came, 0: none did */
+	uint64_t active_ns; /* when the hooks were switched on */
+	int result;	    /* 0, or the negative errno that ended the run */
+	bool captured;	    /* the start line was shown: a summary follows */
 
 	int epoll_fd;
 	int signal_fd;
@@ -64,11 +59,11 @@ struct engine {
 	int sweep_fd;
 	bool sweep_is_due; /* the timer runs */
 	struct ecap_kernel *kernel;
+	struct ecap_children *children; /* NULL: only the processes themselves */
 	struct ecap_ring *ring;
 	struct ecap_dispatch *dispatch;
 	struct ecap_attacher *attacher;
-	struct ecap_output specs[ECAP_MAX_OUTPUTS];
-	size_t n_specs;
+	struct ecap_dests dests;
 	struct ecap_outputs *outputs;
 	struct ecap_pipeline *pipeline;
 };
@@ -126,9 +121,9 @@ static int read_stats(const struct engine *e, struct ecap_stats *ret)
 		.dispatch = e->dispatch,
 		.attacher = e->attacher,
 		.pipeline = e->pipeline,
-		.specs = e->specs,
+		.specs = e->dests.items,
 		.outputs = e->outputs,
-		.n_outputs = e->n_specs,
+		.n_outputs = e->dests.n,
 		.counts_commands = e->opts->selection.kind == ECAP_PROBE_SHELL,
 	};
 
@@ -181,15 +176,14 @@ static int begin_capture(struct engine *e)
 	const char *rung = ecap_kernel_describe_rung(e->kernel);
 	int r;
 
-	for (size_t i = 0; i < e->n_specs; i++) {
-		r = ecap_dest_start(e->specs[i].dest);
-		if (r < 0)
-			return ecap_err_r(r, "cannot write to %s",
-					  ecap_dest_get_name(e->specs[i].dest));
-	}
+	r = ecap_dests_start(&e->dests);
+	if (r < 0)
+		return r;
 	e->phase = PHASE_CAPTURING;
 	e->captured = true;
+	ecap_dispatch_begin(e->dispatch);
 	take_notices(e);
+	ecap_dests_flush(&e->dests);
 	ecap_kernel_set_active(e->kernel, !e->opts->dry_run);
 	e->active_ns = ecap_clock_monotonic();
 	if (e->opts->dry_run)
@@ -223,8 +217,7 @@ static void begin_writing(struct engine *e)
 	ecap_dispatch_end(e->dispatch);
 	if (e->captured)
 		emit_stats(e, true);
-	for (size_t i = 0; i < e->n_specs; i++)
-		ecap_dest_finish(e->specs[i].dest);
+	ecap_dests_finish(&e->dests);
 	e->phase = PHASE_WRITING;
 }
 
@@ -255,25 +248,11 @@ static void check_attacher(struct engine *e)
 
 static void check_destinations(struct engine *e)
 {
-	bool all_finished = true;
-	char why[128];
+	bool all_finished = ecap_dests_finished(&e->dests);
+	int err = e->phase < PHASE_STOPPING ? ecap_dests_check(&e->dests) : 0;
 
-	for (size_t i = 0; i < e->n_specs; i++) {
-		struct ecap_dest *dest = e->specs[i].dest;
-		int err = ecap_dest_get_stats(dest).err;
-
-		if (!ecap_dest_finished(dest))
-			all_finished = false;
-		if (!err || e->phase >= PHASE_STOPPING)
-			continue;
-		if (err == -EPIPE) {
-			stop(e, 0); /* whoever read it has seen enough */
-			continue;
-		}
-		ecap_err("cannot write to %s: %s; stopping", ecap_dest_get_name(dest),
-			 ecap_strerror(err, why, sizeof(why)));
-		stop(e, err);
-	}
+	if (err)
+		stop(e, err == -EPIPE ? 0 : err); /* whoever read the pipe has seen enough */
 	if (e->phase == PHASE_WRITING && all_finished)
 		e->phase = PHASE_DONE;
 }
@@ -291,17 +270,11 @@ static void on_change(struct engine *e)
 
 /* ------------------------------------------------------------------------------------ the loop */
 
-static void flush_outputs(struct engine *e)
-{
-	for (size_t i = 0; i < e->n_specs; i++)
-		ecap_dest_flush(e->specs[i].dest);
-}
-
 static void on_records(struct engine *e)
 {
 	int r = ecap_ring_drain(e->ring);
 
-	flush_outputs(e);
+	ecap_dests_flush(&e->dests);
 	if (r < 0)
 		stop(e, ecap_err_r(r, "cannot read the kernel's records"));
 	if (!e->sweep_is_due)
@@ -319,7 +292,7 @@ static void on_sweep(struct engine *e)
 	r = ecap_sweep(e->kernel, e->ring, e->dispatch);
 	ecap_dispatch_idle(e->dispatch);
 	ecap_attacher_settle(e->attacher);
-	flush_outputs(e);
+	ecap_dests_flush(&e->dests);
 	if (r < 0) /* it is tried again; meanwhile a full table refuses, and is counted */
 		ecap_debug("the kernel's tables were not cleared: error %d", -r);
 }
@@ -330,7 +303,7 @@ static void on_stats(struct engine *e)
 
 	(void)!read(e->stats_fd, &n, sizeof(n));
 	emit_stats(e, false);
-	flush_outputs(e);
+	ecap_dests_flush(&e->dests);
 }
 
 /* Links to that process are bound to a task that is gone. */
@@ -342,30 +315,12 @@ static void on_moved(void *arg, uint32_t pid)
 		ecap_attacher_rebind(e->attacher, pid);
 }
 
-/*
- * While the destinations finish: whether one that still writes gets on. A stalled reader must not
- * keep us for ever; what it did not take is counted.
- */
 static void check_stall(struct engine *e)
 {
-	uint64_t progress = 0;
+	int r = ecap_dests_check_stall(&e->dests);
 
-	for (size_t i = 0; i < e->n_specs; i++)
-		progress += ecap_dest_get_progress(e->specs[i].dest);
-	e->n_stalled = progress == e->progress ? e->n_stalled + 1 : 0;
-	e->progress = progress;
-	if (e->n_stalled < STALL_TICKS_MAX)
-		return;
-	for (size_t i = 0; i < e->n_specs; i++) {
-		struct ecap_dest *dest = e->specs[i].dest;
-
-		if (ecap_dest_finished(dest))
-			continue;
-		e->result = ecap_err_r(ETIMEDOUT, "%s has taken nothing for %d s, giving it up",
-				       ecap_dest_get_name(dest),
-				       STALL_TICKS_MAX * STALL_TICK_MS / 1000);
-		ecap_dest_abandon(dest);
-	}
+	if (r < 0)
+		e->result = r;
 }
 
 /*
@@ -390,7 +345,7 @@ static int loop(struct engine *e)
 	go_first();
 	while (e->phase != PHASE_DONE) {
 		n = epoll_wait(e->epoll_fd, events, ECAP_ARRAY_SIZE(events),
-			       e->phase == PHASE_WRITING ? STALL_TICK_MS : -1);
+			       e->phase == PHASE_WRITING ? ECAP_DESTS_STALL_MS : -1);
 		if (n < 0 && errno != EINTR)
 			return ecap_err_r(errno, "cannot wait for events");
 		if (!n)
@@ -406,6 +361,8 @@ static int loop(struct engine *e)
 				continue; /* came with the change to this phase */
 			else if (fd == e->stats_fd)
 				on_stats(e);
+			else if (e->children && fd == ecap_children_fd(e->children))
+				ecap_children_forget_ended(e->children);
 			else if (fd == e->sweep_fd)
 				on_sweep(e);
 			else
@@ -449,39 +406,6 @@ static int open_descriptors(struct engine *e)
 	return 0;
 }
 
-static int open_output(struct engine *e, const struct ecap_output_spec *spec)
-{
-	struct ecap_dest *dest = NULL;
-	int r = ecap_dest_open(spec->dest, e->event_fd, &dest);
-
-	if (r == -ENXIO)
-		return ecap_err_r(r,
-				  "cannot write to %s: nobody reads this FIFO, start its reader "
-				  "first",
-				  spec->dest);
-	if (r < 0)
-		return ecap_err_r(r, "cannot open output %s=%s", spec->sink->name, spec->dest);
-	for (size_t i = 0; i < e->n_specs; i++) {
-		if (ecap_dest_is_same_file(dest, e->specs[i].dest)) {
-			ecap_err("%s and %s are one file; give each output its own", spec->dest,
-				 ecap_dest_get_name(e->specs[i].dest));
-			ecap_dest_free(dest);
-			return -EINVAL;
-		}
-	}
-	e->specs[e->n_specs++] = (struct ecap_output){ .sink = spec->sink, .dest = dest };
-	return 0;
-}
-
-static int open_outputs(struct engine *e)
-{
-	int r = 0;
-
-	for (size_t i = 0; !r && i < e->opts->n_outputs; i++)
-		r = open_output(e, &e->opts->outputs[i]);
-	return r;
-}
-
 static int watch_all(const struct engine *e)
 {
 	int r = watch(e, ecap_ring_wake_fd(e->ring), EPOLLIN | EPOLLET);
@@ -496,6 +420,8 @@ static int watch_all(const struct engine *e)
 		r = watch(e, e->stats_fd, EPOLLIN);
 	if (!r)
 		r = watch(e, e->sweep_fd, EPOLLIN);
+	if (!r && e->children)
+		r = watch(e, ecap_children_fd(e->children), EPOLLIN);
 	return r;
 }
 
@@ -508,11 +434,24 @@ static int open_kernel(struct engine *e)
 		.needs_btf = e->opts->needs_btf,
 		.pids = e->opts->pids,
 		.n_pids = e->opts->n_pids,
+		.children = e->opts->children,
 		.uids = e->opts->uids,
 		.n_uids = e->opts->n_uids,
 	};
+	int r = ecap_kernel_open(&opts, &e->kernel);
 
-	return ecap_kernel_open(&opts, &e->kernel);
+	if (!r && e->opts->children)
+		r = ecap_children_open(e->kernel, opts.pids, opts.n_pids, &e->children);
+	return r;
+}
+
+/*
+ * Whether what the processes run is all that can be of use. Not if others are started; and another
+ * namespace's /proc names others by these numbers.
+ */
+static bool can_search_processes(const struct engine *e)
+{
+	return !e->opts->children && ecap_process_proc_is_ours();
 }
 
 static int start_attacher(struct engine *e)
@@ -521,8 +460,7 @@ static int start_attacher(struct engine *e)
 		.selection = e->opts->selection,
 		.library = e->opts->library,
 		.pids = e->opts->pids,
-		/* another namespace's /proc names others by these numbers: search all */
-		.n_pids = ecap_process_proc_is_ours() ? e->opts->n_pids : 0,
+		.n_pids = can_search_processes(e) ? e->opts->n_pids : 0,
 		.uids = e->opts->uids,
 		.n_uids = e->opts->n_uids,
 		.placement = e->opts->placement,
@@ -547,7 +485,7 @@ static int open_pipeline(struct engine *e)
 static int start(struct engine *e)
 {
 	struct ecap_dispatch_opts dispatch_opts = { .moved = on_moved, .moved_arg = e };
-	int r = open_outputs(e);
+	int r = ecap_dests_open(&e->dests, e->opts->outputs, e->opts->n_outputs, e->event_fd);
 
 	if (r < 0)
 		return r;
@@ -558,7 +496,7 @@ static int start(struct engine *e)
 	if (r < 0)
 		return r;
 	ecap_attacher_hook(e->attacher, e->kernel);
-	r = ecap_outputs_new(e->specs, e->n_specs, &e->opts->sink_opts, &e->outputs);
+	r = ecap_outputs_new(e->dests.items, e->dests.n, &e->opts->sink_opts, &e->outputs);
 	dispatch_opts.kernel = e->kernel;
 	if (!r)
 		r = open_pipeline(e);
@@ -581,8 +519,8 @@ static void engine_done(struct engine *e)
 	ecap_dispatch_free(e->dispatch);
 	ecap_pipeline_free(e->pipeline);
 	ecap_outputs_free(e->outputs);
-	for (size_t i = 0; i < e->n_specs; i++)
-		ecap_dest_free(e->specs[i].dest);
+	ecap_dests_done(&e->dests);
+	ecap_children_free(e->children);
 	ecap_kernel_free(e->kernel);
 	ecap_closep(&e->epoll_fd);
 	ecap_closep(&e->signal_fd);
@@ -609,7 +547,7 @@ int ecap_engine_run(const struct ecap_engine_opts *opts)
 		.stats_fd = -1,
 		.sweep_fd = -1,
 	};
-	int r = opts->n_outputs <= ECAP_MAX_OUTPUTS ? open_descriptors(&e) : -E2BIG;
+	int r = open_descriptors(&e);
 
 	if (!r)
 		r = start(&e);

@@ -24,6 +24,7 @@ struct ecap_engine_opts {
 	const char *library;  /* the only file to hook; NULL: search */
 	const uint32_t *pids; /* empty: all processes */
 	size_t n_pids;
+	bool children;	      /* with them what they have started */
 	const uint32_t *uids; /* empty: all users */
 	size_t n_uids;
 	enum ecap_rung rung;

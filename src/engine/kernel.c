@@ -111,11 +111,11 @@ static void choose_programs(const struct ecap_kernel *k, struct calls_bpf *skel,
 				(void)bpf_program__set_autoload(prog, true);
 		}
 		if (k->rung == ECAP_RUNG_MULTI)
-			(void)bpf_program__set_expected_attach_type(prog, BPF_TRACE_UPROBE_MULTI);
+			(void)bpf_program__set_expected_attach_type(prog, ECAP_TRACE_UPROBE_MULTI);
 	}
 }
 
-/* Make @obj use the maps that @shared has created. */
+/* Make @obj use the maps that @shared has created; others are its own. */
 static int share_maps(const struct bpf_object *shared, struct bpf_object *obj)
 {
 	struct bpf_map *map, *of_shared;
@@ -126,7 +126,7 @@ static int share_maps(const struct bpf_object *shared, struct bpf_object *obj)
 			continue; /* .rodata differs per instance */
 		of_shared = bpf_object__find_map_by_name(shared, bpf_map__name(map));
 		if (!of_shared)
-			return -ENOENT;
+			continue;
 		r = bpf_map__reuse_fd(map, bpf_map__fd(of_shared));
 		if (r < 0)
 			return r;
@@ -295,7 +295,7 @@ static int try_rung(struct ecap_kernel *k, const struct ecap_kernel_opts *opts, 
 	int r;
 
 	/* a kernel that can bind a link has multi links */
-	if (rung == ECAP_RUNG_MULTI && opts->n_pids && try_bound(k, opts) == 0)
+	if (rung == ECAP_RUNG_MULTI && opts->n_pids && !opts->children && try_bound(k, opts) == 0)
 		return 0;
 	r = ecap_trial_rung(rung, &k->trial);
 	if (r < 0) {
@@ -392,6 +392,8 @@ static int fill_settings(struct ecap_kernel *k, const struct ecap_kernel_opts *o
 		r = fill_set(k->shared->maps.ecap_uids, opts->uids, opts->n_uids);
 	if (opts->n_pids)
 		set->filters |= ECAP_FILTER_PIDS;
+	if (opts->children)
+		set->filters |= ECAP_FILTER_PIDS | ECAP_FILTER_CHILDREN;
 	if (opts->n_uids)
 		set->filters |= ECAP_FILTER_UIDS;
 	return r;
@@ -681,6 +683,39 @@ int ecap_kernel_table_fd(const struct ecap_kernel *k, enum ecap_table table)
 		return bpf_map__fd(k->shared->maps.ecap_streams);
 	}
 	return -EINVAL;
+}
+
+int ecap_kernel_share_maps(const struct ecap_kernel *k, struct bpf_object *obj)
+{
+	return share_maps(k->shared->obj, obj);
+}
+
+int ecap_kernel_add_pid(struct ecap_kernel *k, uint32_t pid)
+{
+	return fill_set(k->shared->maps.ecap_pids, &pid, 1);
+}
+
+void ecap_kernel_remove_pid(struct ecap_kernel *k, uint32_t pid)
+{
+	(void)fill_set(k->shared->maps.ecap_ended, &pid, 1);
+	(void)bpf_map__delete_elem(k->shared->maps.ecap_pids, &pid, sizeof(pid), 0);
+}
+
+static bool has_key(const struct bpf_map *map, uint32_t key)
+{
+	char value[16]; /* as large as any of these maps */
+
+	return bpf_map__lookup_elem(map, &key, sizeof(key), value, bpf_map__value_size(map), 0) ==
+	       0;
+}
+
+bool ecap_kernel_wants_pid(const struct ecap_kernel *k, uint32_t pid)
+{
+	/* the last two are keyed by the numbers of the initial namespace */
+	return !(k->settings->filters & ECAP_FILTER_CHILDREN) || k->settings->pidns_ino ||
+	       has_key(k->shared->maps.ecap_pids, pid) ||
+	       has_key(k->shared->maps.ecap_children, pid) ||
+	       has_key(k->shared->maps.ecap_ended, pid);
 }
 
 bool ecap_kernel_is_in_initial_pidns(const struct ecap_kernel *k)

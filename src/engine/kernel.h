@@ -11,6 +11,7 @@
 #include "engine/selection.h"
 #include "engine/trial.h"
 
+struct bpf_object;
 struct bpf_program;
 
 /*
@@ -40,6 +41,7 @@ struct ecap_kernel_opts {
 	bool needs_btf;			 /* the kernel's type information must be there */
 	const uint32_t *pids;
 	size_t n_pids;
+	bool children; /* with the processes what they have started; see children.h */
 	const uint32_t *uids;
 	size_t n_uids;
 };
@@ -117,6 +119,16 @@ enum ecap_table {
 
 /* Descriptor of a table, see state.h. Borrowed. */
 int ecap_kernel_table_fd(const struct ecap_kernel *k, enum ecap_table table);
+/* Make @obj, which is not loaded yet, use our maps as far as it has maps of these names. */
+int ecap_kernel_share_maps(const struct ecap_kernel *k, struct bpf_object *obj);
+/* Change the set of processes that are captured. -E2BIG: it is full. */
+int ecap_kernel_add_pid(struct ecap_kernel *k, uint32_t pid);
+void ecap_kernel_remove_pid(struct ecap_kernel *k, uint32_t pid);
+/*
+ * Whether process @pid is one that has to do with those that are followed; true if that cannot be
+ * told, or if none are.
+ */
+bool ecap_kernel_wants_pid(const struct ecap_kernel *k, uint32_t pid);
 /* Whether pids that the kernel keys its tables by are those that we see. */
 bool ecap_kernel_is_in_initial_pidns(const struct ecap_kernel *k);
 /* Take the state of a stream out of the kernel. -ENOENT: it is not there. */

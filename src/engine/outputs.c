@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <sys/random.h>
 
 #include "base/buf.h"
 #include "base/hash.h"
@@ -37,6 +38,9 @@ struct ecap_outputs {
 	struct one_output items[ECAP_MAX_OUTPUTS];
 	size_t n;
 	struct ecap_sink_opts sink_opts;
+	struct ecap_out_filter filter;
+	void (*wait)(void *arg, struct ecap_dest *dest); /* NULL: nobody waits */
+	void *wait_arg;
 };
 
 /* false: it is too large, or there is no memory for it; it counts as refused then. */
@@ -139,12 +143,88 @@ static bool put_missing(const struct ecap_outputs *all, struct one_output *o, st
 	return true;
 }
 
+/* Where the next event may be put, NULL without room. */
+static struct ecap_buf *get_room(const struct ecap_outputs *all, const struct one_output *o)
+{
+	if (all->wait && !ecap_dest_has_room(o->spec.dest))
+		all->wait(all->wait_arg, o->spec.dest);
+	return ecap_dest_admit(o->spec.dest);
+}
+
 /* Where @ev may be put; what is said at the end of the run finds room in any case. */
-static struct ecap_buf *admit(const struct one_output *o, const struct ecap_out_event *ev)
+static struct ecap_buf *admit(const struct ecap_outputs *all, const struct one_output *o,
+			      const struct ecap_out_event *ev)
 {
 	if (ev->type == ECAP_OUT_STATS && ev->stats->is_final)
 		return ecap_dest_admit_last(o->spec.dest);
-	return ecap_dest_admit(o->spec.dest);
+	return get_room(all, o);
+}
+
+/* Tell what is missing of @where before @ev; false: there is no room for that. */
+static bool settle(const struct ecap_outputs *all, struct one_output *o, struct direction where,
+		   const struct ecap_out_event *ev)
+{
+	struct missing *m = ecap_hash_find(o->missing, &where);
+
+	return !m || put_missing(all, o, get_room(all, o), m, *ev);
+}
+
+/* The same of all that @ev is about: of both directions if the connection ends. */
+static bool settle_before(const struct ecap_outputs *all, struct one_output *o,
+			  const struct ecap_out_event *ev)
+{
+	struct direction where = direction_of(ev);
+
+	if (ev->type != ECAP_OUT_CLOSE)
+		return settle(all, o, where, ev);
+	for (where.dir = ECAP_OUT_SEND; where.dir <= ECAP_OUT_RECV; where.dir++) {
+		if (!settle(all, o, where, ev))
+			return false;
+	}
+	return true;
+}
+
+static bool is_in(const uint32_t *list, size_t n, uint64_t id)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (list[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* What is said of no process, or of no connection, may be about the ones that are chosen. */
+static bool is_about_all(const struct ecap_out_event *ev)
+{
+	return ev->type == ECAP_OUT_LOSS || ev->type == ECAP_OUT_TARGET ||
+	       ev->type == ECAP_OUT_STATS || ev->type == ECAP_OUT_IDLE;
+}
+
+static bool is_chosen(const struct ecap_out_filter *f, const struct ecap_out_event *ev)
+{
+	const struct ecap_out_process *process = ev->process;
+	const bool is_about_any = is_about_all(ev);
+
+	if (f->n_pids &&
+	    (process && process->pid ? !is_in(f->pids, f->n_pids, process->pid) : !is_about_any))
+		return false;
+	if (f->n_uids && (process && process->has_uid ? !is_in(f->uids, f->n_uids, process->uid) :
+							!is_about_any))
+		return false;
+	return !f->n_conns ||
+	       (ev->conn.id ? is_in(f->conns, f->n_conns, ev->conn.id) : is_about_any);
+}
+
+void ecap_outputs_set_filter(struct ecap_outputs *all, const struct ecap_out_filter *filter)
+{
+	all->filter = *filter;
+}
+
+void ecap_outputs_set_wait(struct ecap_outputs *all,
+			   void (*wait)(void *arg, struct ecap_dest *dest), void *arg)
+{
+	all->wait = wait;
+	all->wait_arg = arg;
 }
 
 uint32_t ecap_outputs_types(const struct ecap_outputs *all)
@@ -158,21 +238,37 @@ uint32_t ecap_outputs_types(const struct ecap_outputs *all)
 
 void ecap_outputs_put(struct ecap_outputs *all, const struct ecap_out_event *ev)
 {
-	const struct direction where = direction_of(ev);
-
+	if (!is_chosen(&all->filter, ev))
+		return;
 	for (size_t i = 0; i < all->n; i++) {
 		struct one_output *o = &all->items[i];
 		struct ecap_buf *buf = NULL;
-		struct missing *m;
 
 		if (!(o->types & 1u << ev->type))
 			continue;
-		m = ecap_hash_find(o->missing, &where);
-		if (!m || put_missing(all, o, ecap_dest_admit(o->spec.dest), m, *ev))
-			buf = admit(o, ev);
+		if (settle_before(all, o, ev))
+			buf = admit(all, o, ev);
 		if (!buf || !put_event(all, o, buf, ev))
 			note_refused(o, ev);
 	}
+}
+
+/* What a format has before the first event, or after the last. */
+static void put_frame(const struct ecap_outputs *all, const struct one_output *o,
+		      int (*format)(const struct ecap_out_event *ev,
+				    const struct ecap_sink_opts *opts, struct ecap_buf *out),
+		      const struct ecap_out_event *ev)
+{
+	struct ecap_buf *buf = format ? ecap_dest_admit_last(o->spec.dest) : NULL;
+
+	if (buf)
+		ecap_dest_commit(o->spec.dest, format(ev, &all->sink_opts, buf) == 0);
+}
+
+void ecap_outputs_begin(struct ecap_outputs *all, const struct ecap_out_event *begin)
+{
+	for (size_t i = 0; i < all->n; i++)
+		put_frame(all, &all->items[i], all->items[i].spec.sink->begin, begin);
 }
 
 void ecap_outputs_end(struct ecap_outputs *all, const struct ecap_out_event *end)
@@ -185,6 +281,7 @@ void ecap_outputs_end(struct ecap_outputs *all, const struct ecap_out_event *end
 		while ((m = ecap_hash_next(o->missing, &pos)) &&
 		       put_missing(all, o, ecap_dest_admit_last(o->spec.dest), m, *end))
 			;
+		put_frame(all, o, o->spec.sink->end, end);
 	}
 }
 
@@ -204,6 +301,8 @@ int ecap_outputs_new(const struct ecap_output *outputs, size_t n,
 	if (n > ECAP_MAX_OUTPUTS)
 		return -E2BIG;
 	all->sink_opts = *sink_opts;
+	if (getrandom(&all->sink_opts.file_id, sizeof(all->sink_opts.file_id), 0) < 0)
+		return -errno;
 	while (all->n < n) {
 		struct one_output *o = &all->items[all->n];
 

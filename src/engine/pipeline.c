@@ -232,6 +232,11 @@ static void on_close(struct ecap_pipeline *p, const struct ecap_out_event *ev)
 		ecap_http_flow_end(p->http, conn, ev->close.is_closed, ev->ts_ns);
 }
 
+void ecap_pipeline_begin(struct ecap_pipeline *p, const struct ecap_out_event *begin)
+{
+	ecap_outputs_begin(p->outputs, begin);
+}
+
 void ecap_pipeline_put(struct ecap_pipeline *p, const struct ecap_out_event *ev)
 {
 	ecap_outputs_put(p->outputs, ev);

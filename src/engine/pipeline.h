@@ -25,6 +25,8 @@ int ecap_pipeline_new(const struct ecap_pipeline_opts *opts, struct ecap_pipelin
 void ecap_pipeline_free(struct ecap_pipeline *p);
 ECAP_DEFINE_FREEP(struct ecap_pipeline, ecap_pipeline_free)
 
+/* Before the first event; @begin has the time and the host. */
+void ecap_pipeline_begin(struct ecap_pipeline *p, const struct ecap_out_event *begin);
 /* Hand on @ev, which comes from a source, and what becomes of it. */
 void ecap_pipeline_put(struct ecap_pipeline *p, const struct ecap_out_event *ev);
 /*

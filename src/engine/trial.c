@@ -219,7 +219,7 @@ static int trial_run(struct ecap_trial *t, enum ecap_rung rung, pid_t pid)
 	if (r < 0)
 		return r;
 	if (rung == ECAP_RUNG_MULTI)
-		(void)bpf_program__set_expected_attach_type(prog, BPF_TRACE_UPROBE_MULTI);
+		(void)bpf_program__set_expected_attach_type(prog, ECAP_TRACE_UPROBE_MULTI);
 	r = trial_bpf__load(t->skel);
 	if (!r)
 		r = trial_attach(rung, prog, pid, t->links);

@@ -15,6 +15,9 @@ enum ecap_rung {
 	ECAP_RUNG_AUTO = ECAP_RUNG_COUNT,
 };
 
+/* BPF_TRACE_UPROBE_MULTI, which linux/bpf.h has from Linux 6.6 on: Debian 12's is that of 6.1. */
+#define ECAP_TRACE_UPROBE_MULTI ((enum bpf_attach_type)48)
+
 /* "multi", "perf-cookie", "perf"; "auto". */
 const char *ecap_rung_name(enum ecap_rung rung);
 /* The rung called @name, or -EINVAL. */

@@ -6,7 +6,11 @@
 
 #include "base/cleanup.h"
 
-static const struct ecap_sink *const sinks[] = { &ecap_sink_json, &ecap_sink_text };
+static const struct ecap_sink *const sinks[] = {
+	&ecap_sink_text,
+	&ecap_sink_json,
+	&ecap_sink_capture,
+};
 
 const struct ecap_sink *ecap_sink_get(size_t i)
 {

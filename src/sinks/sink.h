@@ -12,6 +12,7 @@ struct ecap_sink_opts {
 	bool hex; /* text: payload as a hex dump */
 	/* JSON: types of events that are written, a bit each as below, losses besides; 0: all. */
 	uint32_t json_types;
+	uint32_t file_id; /* capture: what all blocks of a file have in common, at random */
 };
 
 /*
@@ -25,8 +26,17 @@ struct ecap_sink {
 	/* Append @ev to @out. 0, or the buffer's negative errno (nothing of @ev is then used). */
 	int (*format)(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
 		      struct ecap_buf *out);
+	/*
+	 * What comes before the first event and after the last one; @ev has the time and the host.
+	 * NULL: nothing does. An output that ends without @end was cut off.
+	 */
+	int (*begin)(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
+		     struct ecap_buf *out);
+	int (*end)(const struct ecap_out_event *ev, const struct ecap_sink_opts *opts,
+		   struct ecap_buf *out);
 };
 
+extern const struct ecap_sink ecap_sink_capture;
 extern const struct ecap_sink ecap_sink_json;
 extern const struct ecap_sink ecap_sink_text;
 

@@ -113,6 +113,21 @@ int ecap_process_facts_read(pid_t pid, struct ecap_process_facts *ret)
 	return 0;
 }
 
+int ecap_process_ppid(pid_t pid, uint32_t *ret)
+{
+	struct ecap_process_facts facts = { 0 };
+	char text[1024];
+	ssize_t n = read_small(pid, "stat", text, sizeof(text));
+	int r;
+
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	r = parse_stat(text, &facts);
+	if (!r)
+		*ret = facts.ppid;
+	return r;
+}
+
 int ecap_process_tgid(pid_t pid, pid_t *ret)
 {
 	char text[4096];

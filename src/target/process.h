@@ -23,6 +23,9 @@ struct ecap_process_facts {
 /* Read the facts of process @pid. -ESRCH: there is none. */
 int ecap_process_facts_read(pid_t pid, struct ecap_process_facts *ret);
 
+/* The process that has started process @pid, or has taken it over. -ESRCH: there is none. */
+int ecap_process_ppid(pid_t pid, uint32_t *ret);
+
 /*
  * The id of the process that thread or process @pid belongs to (equal to @pid for a process).
  * -ESRCH: there is none.

@@ -36,6 +36,12 @@ class Terminal:
         threading.Thread(target=self._read, daemon=True).start()
         self.wait_prompt()
 
+    @property
+    def shown(self):
+        """All that it has printed so far."""
+        with self._changed:
+            return self._shown
+
     def _read(self):
         while True:
             try:
