@@ -167,7 +167,7 @@ static int parse_size(const char *arg, unsigned int unit, uint64_t *ret, struct 
 
 int ecap_value_parse_ring(const char *arg, void *dest, struct ecap_opt_error *err)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	int r = parse_size(arg, 10, &size, err);
 
 	if (!r)

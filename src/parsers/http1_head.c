@@ -349,10 +349,13 @@ static uint32_t line_flags(const uint8_t *p, size_t n)
 {
 	uint32_t flags = 0;
 
+	/* what is left may be shorter than eight bytes, but the last eight are as good */
+	if (n >= sizeof(uint64_t) && !may_have_control(p + n - sizeof(uint64_t)))
+		n -= n % sizeof(uint64_t);
 	for (size_t i = 0; i < n; i++) {
-		while (n - i > sizeof(uint64_t) && !may_have_control(p + i))
+		while (n - i >= sizeof(uint64_t) && !may_have_control(p + i))
 			i += sizeof(uint64_t);
-		if (is_control(p[i]))
+		if (i < n && is_control(p[i]))
 			flags |= p[i] == '\r' ? ECAP_HTTP_BARE_CR : ECAP_HTTP_CONTROL;
 	}
 	return flags;

@@ -233,7 +233,7 @@ def events_of(run):
 @pytest.mark.parametrize("count", [1, 5])
 def test_count(ecapture, peer, rung, count):
     """It ends by itself, and has exactly as many."""
-    actor = peer("nonblock")
+    actor = peer("partial")
     run = ecapture("-p", actor.pid, "-c", count, rung=rung)
     actor.play()
     assert run.wait_end() == 0

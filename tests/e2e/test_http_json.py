@@ -94,7 +94,7 @@ def test_events(ecapture, server, tmp_path, types):
     run = ecapture("--events", ",".join(types))
     downloads = [web.curl(server, size, tmp_path) for size in SIZES]
     capture = run.finish()
-    assert types_in(run.json) == types
+    assert types_in(run.json) - {"loss"} == types  # others on this host may have lost something
     if "http" in types:
         check(capture, server, downloads)
     else:

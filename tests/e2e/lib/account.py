@@ -9,7 +9,8 @@ from pathlib import Path
 
 # Who differs between two runs, not what was given.
 OWN = {"Pid", "Tgid", "PPid", "NSpid", "NStgid", "NSpgid", "NSsid", "SigQ", "Threads"}
-OWN |= {"Vm", "Rss", "Hugetlb", "voluntary", "nonvoluntary", "Cpus", "Mems", "Ngid", "State", "FDSize"}
+OWN |= {"Vm", "Rss", "Hugetlb", "voluntary", "nonvoluntary", "Cpus", "Mems"}
+OWN |= {"Ngid", "State", "FDSize"}
 
 
 def status():
