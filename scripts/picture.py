@@ -25,9 +25,10 @@ from lib.readers_host import OtherTerminal, ReadersHost, Running  # noqa: E402
 PICTURE = ROOT / "doc/user/screen.svg"
 COLUMNS = 96
 COMMAND = "sudo ecapture tls -u 1000 --redact"
+URL = "https://api.example.com/users/42"
 MEANWHILE = (
-    "curl -s -o /dev/null https://api.example.com/users/42",
-    "curl -s -o /dev/null -X DELETE -H 'Authorization: Bearer e2c4' https://api.example.com/users/42",
+    f"curl -s -o /dev/null {URL}",
+    f"curl -s -o /dev/null -X DELETE -H 'Authorization: Bearer e2c4' {URL}",
 )
 LAST = "</html>"
 

@@ -120,12 +120,27 @@ def reader(host, public_binary):
         one.close()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+WITH_EXAMPLES = [page for page in PAGES if any(block.steps for block in blocks_of(page))]
+
+
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=name_of)
 def test_examples(reader, page):
-    blocks = blocks_of(page)
-    if not any(block.steps for block in blocks):
-        pytest.skip("no example to run")
-    reader(page).read(blocks)
+    reader(page).read(blocks_of(page))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "```console\n$ echo one\ntwo\n```",
+        "```console\n$ echo one\n```",
+        "```console\n$ true\none\n```",
+        "```console\n$ false\n```",
+        "```console\n$ sudo ecapture -- true\necapture: capturing ...\n```",
+    ],
+)
+def test_a_page_that_is_wrong_is_noticed(reader, page):
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        reader(PAGES[0]).read(examples.blocks_of(page))
 
 
 def test_what_is_not_run_has_a_reason():
