@@ -89,9 +89,11 @@ fuzz:
 lint: build/ecapture
 	$(AS_USER) scripts/lint
 
+# There is no manual page if the program can not run where it is built.
 install: build/build.ninja
 	$(AS_USER) $(MESON) configure -Dprefix=$(prefix) build
-	$(AS_USER) $(NINJA) -C build
+	$(AS_USER) $(NINJA) -C build src/ecapture \
+		$$(grep -q '^build src/ecapture.8:' build/build.ninja && echo src/ecapture.8)
 	DESTDIR='$(DESTDIR)' $(MESON) install -C build --no-rebuild
 	@rm -f build/meson-logs/install-log.txt # it may be root's now
 
