@@ -337,9 +337,10 @@ static int open_input(struct replay *rp)
 		ecap_err("%s is a terminal; name a capture file", rp->name);
 		return -ENOTTY;
 	}
-	/* a capture that still runs may write faster than we show: what is there by now is enough */
-	rp->left =
-		fstat(rp->fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : UINT64_MAX;
+	/* a capture that still runs may write faster than we show: to its present end */
+	rp->left = UINT64_MAX;
+	if (fstat(rp->fd, &st) == 0 && S_ISREG(st.st_mode))
+		rp->left = (uint64_t)st.st_size;
 	return 0;
 }
 

@@ -90,8 +90,7 @@ def test_same_as_live_of_a_web_server(ecapture, binary, serve_files, tmp_path):
     """Exchanges, with numbers and times, of many connections at once."""
     server = serve_files([SIZE])
     files = Files(tmp_path)
-    run = ecapture(outputs=files.outputs)
-    run.json = files.json
+    run = ecapture("-p", ",".join(map(str, server.pids)), outputs=files.outputs)
     for name in range(3):
         folder = tmp_path / str(name)
         folder.mkdir()
