@@ -3,6 +3,7 @@
 
 import pytest
 
+from conftest import BEST
 from lib import web
 from lib.capture import assert_same
 from lib.control import assert_would_fail
@@ -26,7 +27,7 @@ def check(capture, server, downloads):
 
 
 def test_a01_bodies_of_all_sizes(ecapture, server, rung, tmp_path):
-    sizes = SIZES if rung == "multi" else ALL_BUT_LARGE
+    sizes = SIZES if rung == BEST else ALL_BUT_LARGE
     run = ecapture(rung=rung)
     downloads = [web.curl(server, size, tmp_path) for size in sizes]
     capture = run.finish()

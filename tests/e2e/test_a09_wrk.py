@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from conftest import BEST
 from lib import schema, wait, web
 from lib.capture import Capture
 from lib.control import assert_would_fail
@@ -65,7 +66,7 @@ def check(capture, server, pids, answers):
 def test_a09_wrk(ecapture, server, rung):
     pids = server.pids
     run = ecapture("-p", ",".join(map(str, pids)), rung=rung)
-    answers = load(server, SECONDS if rung == "multi" else FEW_SECONDS)
+    answers = load(server, SECONDS if rung == BEST else FEW_SECONDS)
     check(run.finish(Heads), server, pids, answers)
 
 

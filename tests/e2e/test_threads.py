@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import BEST
 from lib.capture import Capture, LargeCapture, assert_same
 from lib.control import assert_would_fail
 from lib.exchanges import exact
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.library("openssl")
 
 CONNECTIONS = 16
 SIZE = 64
-EACH = {"multi": 31250, "perf-cookie": 3125, "perf": 3125}  # messages of each end
+EACH = 31250  # messages of each end
+FEW = EACH // 10
 ROOM = 3 << 29  # for two lines per message
 
 
@@ -37,7 +39,7 @@ def memory():
 
 def test_a08_threads(ecapture, peer, memory, rung):
     """Nothing is lost, and each stream is in order: offsets have no hole, hashes are the peer's."""
-    each = EACH[rung]
+    each = EACH if rung == BEST else FEW
     actor = peer("threads", "--count", each, "--size", SIZE)
     run = ecapture("-p", actor.pid, outputs=[f"json={memory / 'out.json'}"], rung=rung)
     run.json = memory / "out.json"
@@ -81,7 +83,7 @@ def assert_in_order(path, each):
 
 def test_a08_text(ecapture, peer, memory):
     """All of them once more, as what comes out for a person."""
-    each = EACH["multi"]
+    each = EACH
     actor = peer("threads", "--count", each, "--size", SIZE)
     run = ecapture("-p", actor.pid, outputs=[f"text={memory / 'out'}"])
     actor.play(300)
@@ -116,7 +118,7 @@ def check_pairs(capture, pid, each):
 
 def test_a08_pairs(ecapture, peer):
     """Threads that ask and answer in HTTP."""
-    each = EACH["perf"]
+    each = FEW
     actor = peer("threads", "--how", "http", "--count", each, "--size", SIZE)
     run = ecapture("-p", actor.pid, "--events", "http")
     actor.play(300)
