@@ -5,6 +5,7 @@ ECAPTURE_BIN         the program (default build/ecapture)
 ECAPTURE_PEER        our TLS peer (default build/tests/peers/tls_peer)
 ECAPTURE_RUNGS       which ways to attach exist here (default multi,perf-cookie,perf)
 ECAPTURE_TIME_SCALE  stretches every deadline (default 1)
+ECAPTURE_A01_LARGEST the largest body of A01 (default 64 MiB)
 ECAPTURE_WRK_SECONDS how long the load of A09 lasts (default 5)
 ECAPTURE_ARGS        options for every run, e.g. a larger buffer for a slow build (default none)
 """

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A01: curl gets bodies of many sizes from nginx over HTTP/1.1; both programs are captured."""
 
+import os
+
 import pytest
 
 from conftest import BEST
@@ -8,7 +10,9 @@ from lib import web
 from lib.capture import assert_same
 from lib.control import assert_would_fail
 
-SIZES = (0, 1, 4095, 4096, 4097, 16383, 16384, 16385, 1 << 20, 64 << 20)
+# Emulated machines have other things to do than to compare 64 MiB.
+LARGEST = int(os.environ.get("ECAPTURE_A01_LARGEST", 64 << 20))
+SIZES = (0, 1, 4095, 4096, 4097, 16383, 16384, 16385, 1 << 20, LARGEST)
 SMALL = SIZES[1:8:3]
 ALL_BUT_LARGE = SIZES[:-1]
 
