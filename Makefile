@@ -15,7 +15,7 @@ SETUP = $(AS_USER) $(MESON) setup --prefix=$(prefix)
 HINT = { echo 'Is something missing? sudo scripts/deps build installs it.' >&2; false; }
 
 .NOTPARALLEL:
-.PHONY: all new-probe static asan deps demo test bench vmtest soak fuzz lint install clean FORCE
+.PHONY: all new-probe static arm64 asan deps demo test bench vmtest soak fuzz lint install clean FORCE
 
 all: build/ecapture
 
@@ -38,6 +38,16 @@ static: build-static/build.ninja
 	$(AS_USER) $(NINJA) -C build-static src/ecapture
 	@! readelf -lW build-static/src/ecapture | grep -w INTERP
 	$(AS_USER) strip -o build-static/ecapture build-static/src/ecapture
+
+build-arm64/build.ninja:
+	cross=$$($(AS_USER) scripts/cross arm64) && \
+		$(SETUP) -Dstatic=true --cross-file="$$cross" build-arm64 || $(HINT)
+
+# The same for arm64, with its test programs. Its unit tests run under QEMU's user emulation.
+arm64: build-arm64/build.ninja
+	$(AS_USER) $(NINJA) -C build-arm64
+	$(AS_USER) aarch64-linux-gnu-strip -o build-arm64/ecapture build-arm64/src/ecapture
+	$(AS_USER) $(MESON) test -C build-arm64 --no-rebuild -q -t 20 --suite unit --suite abi
 
 build-asan/build.ninja:
 	$(SETUP) -Db_sanitize=address,undefined build-asan || $(HINT)
@@ -70,8 +80,12 @@ bench:
 	$(AS_USER) $(NINJA) -C build-bench src/ecapture bench/caller bench/empty bench/http
 	/usr/bin/python3 -B bench/run $(or $(ONLY),--write)
 
-vmtest: build/ecapture static
-	$(AS_USER) /usr/bin/python3 -B -m pytest -p no:cacheprovider tests/vm
+# On other kernels, in virtual machines: KERNEL=5.10, ARCH=arm64, SUITE=load, several by commas. All
+# of them together write doc/user/kernels.md; KEEP=1 keeps the numbers of verified instructions.
+vmtest:
+	MAKE='$(MAKE)' MESON='$(MESON)' $(AS_USER) scripts/vmtest $(if $(KERNEL),--kernel=$(KERNEL)) \
+		$(if $(ARCH),--arch=$(ARCH)) $(if $(SUITE),--suite=$(SUITE)) $(if $(KEEP),--keep) \
+		$(if $(KERNEL)$(ARCH)$(SUITE),,--page)
 
 build-asan/src/ecapture: build-asan/build.ninja FORCE
 	$(AS_USER) $(NINJA) -C build-asan src/ecapture
@@ -98,4 +112,4 @@ install: build/build.ninja
 	@rm -f build/meson-logs/install-log.txt # it may be root's now
 
 clean:
-	rm -rf build build-static build-asan build-bench build-fuzz
+	rm -rf build build-static build-arm64 build-asan build-bench build-fuzz build-vm

@@ -27,14 +27,14 @@ static struct ecap_span cut(struct ecap_span *rest)
 	return first;
 }
 
-/* Nothing that a terminal acts upon, but ends of lines. */
+/* Nothing that a terminal acts upon, but what moves the cursor forwards. */
 static bool is_harmless(const struct ecap_buf *out)
 {
 	for (size_t i = 0; i < out->len;) {
 		uint32_t cp;
 		size_t len = ecap_utf8_decode(out->data + i, out->len - i, &cp);
 
-		if (!len || (ecap_utf8_is_unsafe(cp) && cp != '\n'))
+		if (!len || (ecap_utf8_is_unsafe(cp) && cp != '\n' && cp != '\t'))
 			return false;
 		i += len;
 	}
