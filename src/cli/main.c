@@ -331,6 +331,17 @@ static void put_man_tail(struct ecap_buf *out)
 		      "It listens on no port and contacts no host.\n");
 }
 
+static void put_man_privilege(struct ecap_buf *out, const struct ecap_privilege *p)
+{
+	const char first = (char)toupper((unsigned char)p->what_for[0]);
+	char text[MAX_SENTENCES];
+
+	(void)snprintf(text, sizeof(text), "%c%s. Without it %s.", first, p->what_for + 1,
+		       p->lost ? p->lost : "nothing works");
+	ecap_buf_printf(out, ".It Dv %s\n", p->name);
+	ecap_opt_put_roff(out, text);
+}
+
 static void put_man_privileges(struct ecap_buf *out)
 {
 	const struct ecap_privilege *all;
@@ -343,15 +354,8 @@ static void put_man_privileges(struct ecap_buf *out)
 		      "When capturing begins, what hooking later files takes is kept and all else\n"
 		      "is dropped.\n"
 		      ".Bl -tag -width Ds\n");
-	for (size_t i = 0; i < n; i++) {
-		char text[MAX_SENTENCES];
-
-		(void)snprintf(text, sizeof(text), "%c%s. Without it %s.",
-			       toupper((unsigned char)all[i].what_for[0]), all[i].what_for + 1,
-			       all[i].lost ? all[i].lost : "nothing works");
-		ecap_buf_printf(out, ".It Dv %s\n", all[i].name);
-		ecap_opt_put_roff(out, text);
-	}
+	for (size_t i = 0; i < n; i++)
+		put_man_privilege(out, &all[i]);
 	ecap_buf_puts(out, ".El\n");
 }
 
