@@ -150,7 +150,7 @@ What the columns mean:
 {meaning}
 """
 BRIEF = """ It was a brief run: TLS and bash with the best way to attach and bodies up to
-1 MiB; the other ways with a write of 256 KiB."""
+2 MiB; the other ways with a write of 256 KiB."""
 RUNG_WORDS = {
     "multi": "the cheapest: one link for many functions, and hooks inside libraries",
     "perf-cookie": "hooks inside libraries; each function is a link of its own",

@@ -57,7 +57,7 @@ light() {
 # nothing large: the others have run by themselves in the suite "load".
 everything() {
 	if [ -n "$quick" ]; then
-		export ECAPTURE_RUNGS="${ECAPTURE_RUNGS%%,*}" ECAPTURE_A01_LARGEST=1048576
+		export ECAPTURE_RUNGS="${ECAPTURE_RUNGS%%,*}" ECAPTURE_A01_LARGEST=2097152
 		# shellcheck disable=SC2086
 		e2e $places -k "a01 or only_gnutls or test_bash or $inside"
 	else
