@@ -67,6 +67,42 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 
 /* ------------------------------------------------------------------------------- what to load */
 
+/*
+ * libbpf asks whether bpf_probe_read_kernel loads; if not, it takes the kernel for one older than
+ * 5.5 and replaces bpf_probe_read_user, too. Under lockdown=confidentiality the former is refused,
+ * the latter is not, but what it is replaced by is. Our programs read user memory only.
+ */
+static int undo_old_reads(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
+{
+	size_t n = bpf_program__insn_cnt(prog);
+	ecap_autofree struct bpf_insn *insns = malloc(n * sizeof(*insns));
+
+	(void)opts;
+	(void)cookie;
+	if (!insns)
+		return -ENOMEM;
+	memcpy(insns, bpf_program__insns(prog), n * sizeof(*insns));
+	for (size_t i = 0; i < n; i++) {
+		struct bpf_insn *insn = &insns[i];
+
+		if (insn->code != (BPF_JMP | BPF_CALL) || insn->src_reg)
+			continue;
+		if (insn->imm == BPF_FUNC_probe_read)
+			insn->imm = BPF_FUNC_probe_read_user;
+		else if (insn->imm == BPF_FUNC_probe_read_str)
+			insn->imm = BPF_FUNC_probe_read_user_str;
+	}
+	return bpf_program__set_insns(prog, insns, n);
+}
+
+static void register_loaders(void)
+{
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = undo_old_reads);
+
+	(void)libbpf_register_prog_handler("uprobe", BPF_PROG_TYPE_KPROBE, 0, &opts);
+	(void)libbpf_register_prog_handler("uretprobe", BPF_PROG_TYPE_KPROBE, 0, &opts);
+}
+
 static const char *program_name(const struct ecap_kernel *k, enum ecap_kernel_prog prog)
 {
 	static const char *const names[] = {
@@ -540,6 +576,7 @@ int ecap_kernel_open(const struct ecap_kernel_opts *opts, struct ecap_kernel **r
 	if (!k)
 		return -ENOMEM;
 	(void)libbpf_set_print(print_libbpf);
+	register_loaders();
 	r = opts->needs_btf ? check_btf() : 0;
 	if (!r)
 		r = try_and_create(k, opts);
