@@ -15,7 +15,7 @@ SETUP = $(AS_USER) $(MESON) setup --prefix=$(prefix)
 HINT = { echo 'Is something missing? sudo scripts/deps build installs it.' >&2; false; }
 
 .NOTPARALLEL:
-.PHONY: all new-probe static asan deps demo test bench vmtest soak fuzz lint install clean FORCE
+.PHONY: all new-probe static arm64 asan deps demo test bench vmtest soak fuzz lint install clean FORCE
 
 all: build/ecapture
 
@@ -39,6 +39,16 @@ static: build-static/build.ninja
 	@! readelf -lW build-static/src/ecapture | grep -w INTERP
 	$(AS_USER) strip -o build-static/ecapture build-static/src/ecapture
 
+build-arm64/build.ninja:
+	cross=$$($(AS_USER) scripts/cross arm64) && \
+		$(SETUP) -Dstatic=true --cross-file="$$cross" build-arm64 || $(HINT)
+
+# The same for arm64, with its test programs. Its unit tests run under QEMU's user emulation.
+arm64: build-arm64/build.ninja
+	$(AS_USER) $(NINJA) -C build-arm64
+	$(AS_USER) aarch64-linux-gnu-strip -o build-arm64/ecapture build-arm64/src/ecapture
+	$(AS_USER) $(MESON) test -C build-arm64 --no-rebuild -q -t 20 --suite unit --suite abi
+
 build-asan/build.ninja:
 	$(SETUP) -Db_sanitize=address,undefined build-asan || $(HINT)
 
@@ -49,9 +59,12 @@ asan: build-asan/build.ninja
 deps:
 	scripts/deps
 
+# Builds the program only, not its tests: somebody waits for the first capture.
 demo:
 	scripts/deps build demo
-	$(MAKE) build/ecapture
+	$(MAKE) build/build.ninja
+	$(AS_USER) $(NINJA) -C build src/ecapture
+	@$(AS_USER) ln -sf src/ecapture build/ecapture
 	scripts/demo
 
 test:
@@ -67,8 +80,12 @@ bench:
 	$(AS_USER) $(NINJA) -C build-bench src/ecapture bench/caller bench/empty bench/http
 	/usr/bin/python3 -B bench/run $(or $(ONLY),--write)
 
-vmtest: build/ecapture static
-	$(AS_USER) /usr/bin/python3 -B -m pytest -p no:cacheprovider tests/vm
+# On other kernels, in virtual machines: KERNEL=5.10, ARCH=arm64, SUITE=load, several by commas. All
+# of them together write doc/user/kernels.md; KEEP=1 keeps the numbers of verified instructions.
+vmtest:
+	MAKE='$(MAKE)' MESON='$(MESON)' $(AS_USER) scripts/vmtest $(if $(KERNEL),--kernel=$(KERNEL)) \
+		$(if $(ARCH),--arch=$(ARCH)) $(if $(SUITE),--suite=$(SUITE)) $(if $(KEEP),--keep) \
+		$(if $(KERNEL)$(ARCH)$(SUITE),,--page)
 
 build-asan/src/ecapture: build-asan/build.ninja FORCE
 	$(AS_USER) $(NINJA) -C build-asan src/ecapture
@@ -86,11 +103,13 @@ fuzz:
 lint: build/ecapture
 	$(AS_USER) scripts/lint
 
+# There is no manual page if the program can not run where it is built.
 install: build/build.ninja
 	$(AS_USER) $(MESON) configure -Dprefix=$(prefix) build
-	$(AS_USER) $(NINJA) -C build
+	$(AS_USER) $(NINJA) -C build src/ecapture \
+		$$(grep -q '^build src/ecapture.8:' build/build.ninja && echo src/ecapture.8)
 	DESTDIR='$(DESTDIR)' $(MESON) install -C build --no-rebuild
 	@rm -f build/meson-logs/install-log.txt # it may be root's now
 
 clean:
-	rm -rf build build-static build-asan build-bench build-fuzz
+	rm -rf build build-static build-arm64 build-asan build-bench build-fuzz build-vm

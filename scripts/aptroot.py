@@ -213,6 +213,16 @@ class PrivateApt:
             reasons.append(f"no {patterns[found.index(None)]} in {suite}: {problem}")
         raise Unavailable(reasons[0] if reasons else "this machine has no Debian package sources")
 
+    def with_dependencies(self, packages):
+        """These packages, as "name=version", and all that they depend on, in the same form."""
+        plan = output_of(
+            ["apt-get", "-s", "-q", "--no-install-recommends", "-o", "Debug::NoLocking=1",
+             "install", *packages],
+            env=self.env,
+        )  # fmt: skip
+        found = re.findall(r"^Inst (\S+) \((\S+) ", plan, re.MULTILINE)
+        return ["=".join(pair) for pair in found]
+
     def unpack(self, packages):
         """Fetch packages, given as "name=version", and unpack them into one folder; returns it."""
         output_of(["apt-get", "-q", "download", *packages], env=self.env, cwd=self.root)
@@ -228,15 +238,17 @@ def natural(text):
 
 
 @contextmanager
-def fetched(suite, patterns, arch="amd64"):
+def fetched(suite, patterns, arch="amd64", dependencies=False):
     """The newest packages that match, as "name=version", and a folder with their files.
 
-    The folder is gone at the end. It lies where settle() can move it, and what is put beside it.
+    With dependencies, their files are there, too, but they are not named. The folder is gone at the
+    end. It lies where settle() can move it, and what is put beside it.
     """
     with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="fetch-") as scratch:
         apt = PrivateApt(Path(scratch), arch)
         packages = apt.find(suite, patterns)
-        yield packages, apt.unpack(packages)
+        files = apt.with_dependencies(packages) if dependencies else packages
+        yield packages, apt.unpack(files)
 
 
 def settle(ready, folder):
@@ -260,17 +272,18 @@ def unpacked(shelf, names):
     return latest and latest.parent / "root"
 
 
-def unpack(suite, packages, arch="amd64"):
+def unpack(suite, packages, arch="amd64", dependencies=False):
     """A folder in the cache with the files of these packages; the versions stand beside it.
 
-    A package is a name, for its newest version, or "name=version".
+    With dependencies, those of all that they depend on are there, too. A package is a name, for its
+    newest version, or "name=version".
     What is there once needs no network. Raises Unavailable.
     """
-    shelf = cache_dir() / "packages" / f"{suite}-{arch}"
+    shelf = cache_dir() / "packages" / f"{suite}-{arch}{'-complete' if dependencies else ''}"
     have = unpacked(shelf, packages)
     if have:
         return have
-    with fetched(suite, sorted(set(packages)), arch) as (versions, tree):
+    with fetched(suite, sorted(set(packages)), arch, dependencies) as (versions, tree):
         text = "".join(f"{version}\n" for version in versions)
         folder = shelf / hashlib.sha256(text.encode()).hexdigest()[:16]
         ready = tree.parent / "ready"

@@ -376,11 +376,7 @@ void ecap_opt_put_help(const struct ecap_opt_table *table, struct ecap_buf *out)
 	}
 }
 
-/*
- * Running text as mdoc(7) wants it, each sentence on a line of its own and no line long: nothing in
- * it may be read as a request, an escape or a hyphenation.
- */
-static void put_roff(struct ecap_buf *out, const char *text)
+void ecap_opt_put_roff(struct ecap_buf *out, const char *text)
 {
 	char before = '\n';
 	size_t column = 0;
@@ -424,7 +420,7 @@ void ecap_opt_put_mdoc(const struct ecap_opt_table *table, struct ecap_buf *out)
 		if (o->arg) /* \& keeps a name from being taken for a macro */
 			ecap_buf_printf(out, " Ar \\&%s", o->arg);
 		ecap_buf_putc(out, '\n');
-		put_roff(out, o->help);
+		ecap_opt_put_roff(out, o->help);
 	}
 	if (is_open)
 		ecap_buf_puts(out, ".El\n");

@@ -91,3 +91,8 @@ __attribute__((format(printf, 2, 3))) int ecap_opt_fail(struct ecap_opt_error *e
 void ecap_opt_put_help(const struct ecap_opt_table *table, struct ecap_buf *out);
 /* Append the options as the body of a section of a manual page, in mdoc(7). */
 void ecap_opt_put_mdoc(const struct ecap_opt_table *table, struct ecap_buf *out);
+/*
+ * Append running text as mdoc(7) wants it, each sentence on a line of its own and no line long:
+ * nothing in it is read as a request, an escape or a hyphenation.
+ */
+void ecap_opt_put_roff(struct ecap_buf *out, const char *text);

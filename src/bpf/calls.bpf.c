@@ -22,6 +22,28 @@ ECAP_ABI_EXPORT(ecap_line_event);
 #define ECAP_ROW_IN_COOKIE (~0u)
 const volatile __u32 ecap_fixed_row = ECAP_ROW_IN_COOKIE;
 
+/*
+ * A program that holds a tail call keeps its variables on the kernel stack of the running thread.
+ * Without one, Linux 6.13 on x86-64 and 6.17 on arm64 (a76ab5731e32, 7d1cd70d4b16, 6c17a882d380)
+ * put them on a stack of the CPU if they take 64 bytes or more. But a uprobe's program can be
+ * preempted (6.0, 8c7dcb84e3b7): another thread that runs the same one on this CPU overwrites them.
+ * On 7.3 that lost bytes unseen, and ended in an oops. The call is dead code, removed when loaded.
+ */
+#define ECAP_ROW_NEVER (~1u)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} ecap_no_programs SEC(".maps");
+
+static __always_inline void keep_own_stack(void *ctx)
+{
+	if (ecap_fixed_row == ECAP_ROW_NEVER)
+		bpf_tail_call(ctx, &ecap_no_programs, 0);
+}
+
 /* Chunks per call where there is no bpf_loop: 1 MiB; and with it: 1 GiB. */
 #define CHUNKS_UNROLLED 64
 #define CHUNKS_LOOPED	65536
@@ -325,6 +347,7 @@ int call_entry(struct pt_regs *ctx)
 	__u32 row_no = ECAP_COOKIE_ROW(cookie);
 	struct ecap_check *check = check_of(cookie);
 
+	keep_own_stack(ctx);
 	if (!set || !ecap_task_wanted(set, &task))
 		return 0;
 	row = bpf_map_lookup_elem(&ecap_rows, &row_no);
@@ -619,6 +642,7 @@ int call_return(struct pt_regs *ctx)
 {
 	struct ecap_emit e = {};
 
+	keep_own_stack(ctx);
 	if (!call_finish(ctx, &e))
 		return 0;
 	for (int i = 0; i < CHUNKS_UNROLLED; i++) {
@@ -642,6 +666,7 @@ int call_return_looped(struct pt_regs *ctx)
 {
 	struct ecap_emit e = {};
 
+	keep_own_stack(ctx);
 	if (!call_finish(ctx, &e))
 		return 0;
 	if (e.m->end - e.m->off >= ECAP_CHUNK_SIZE)
@@ -675,6 +700,7 @@ int handle_ref(struct pt_regs *ctx)
 	struct ecap_stream *stream;
 	struct ecap_task task;
 
+	keep_own_stack(ctx);
 	if (!set || !ecap_task_wanted(set, &task) || !handle_key(ctx, set, &task, &key))
 		return 0;
 	stream = stream_get(&key); /* often before the first byte */
@@ -718,12 +744,14 @@ static __always_inline int handle_end(struct pt_regs *ctx, int clear)
 SEC("uprobe")
 int handle_free(struct pt_regs *ctx)
 {
+	keep_own_stack(ctx);
 	return handle_end(ctx, 0);
 }
 
 SEC("uprobe")
 int handle_clear(struct pt_regs *ctx)
 {
+	keep_own_stack(ctx);
 	return handle_end(ctx, 1);
 }
 
@@ -798,6 +826,7 @@ int line_return(struct pt_regs *ctx)
 	struct ecap_task task;
 	struct ecap_row *row;
 
+	keep_own_stack(ctx);
 	line.text = PT_REGS_RC(ctx);
 	if (!line.text || !set || !ecap_task_wanted(set, &task))
 		return 0;

@@ -23,6 +23,8 @@
 
 #define MAX_PAGE  65536
 #define MAX_NAMES 64
+/* What is said of one capability. */
+#define MAX_SENTENCES 512
 
 static int run_help(int argc, char **argv);
 static int run_man(int argc, char **argv);
@@ -318,7 +320,7 @@ static void put_man_tail(struct ecap_buf *out)
 		      ".Dl ecapture replay today.ecap -p 4711\n"
 		      ".Pp\n"
 		      "A program from its first byte on:\n"
-		      ".Dl ecapture -o text=curl.txt -- curl https://example.org\n"
+		      ".Dl ecapture -o text=curl.txt \\-\\- curl https://example.org\n"
 		      ".Pp\n"
 		      "What a user types into shells:\n"
 		      ".Dl ecapture bash -u 1000\n"
@@ -327,6 +329,17 @@ static void put_man_tail(struct ecap_buf *out)
 		      "shows secrets, and whoever may run it with these privileges sees them.\n"
 		      "Files that it creates have mode 0600.\n"
 		      "It listens on no port and contacts no host.\n");
+}
+
+static void put_man_privilege(struct ecap_buf *out, const struct ecap_privilege *p)
+{
+	const char first = (char)toupper((unsigned char)p->what_for[0]);
+	char text[MAX_SENTENCES];
+
+	(void)snprintf(text, sizeof(text), "%c%s. Without it %s.", first, p->what_for + 1,
+		       p->lost ? p->lost : "nothing works");
+	ecap_buf_printf(out, ".It Dv %s\n", p->name);
+	ecap_opt_put_roff(out, text);
 }
 
 static void put_man_privileges(struct ecap_buf *out)
@@ -342,9 +355,7 @@ static void put_man_privileges(struct ecap_buf *out)
 		      "is dropped.\n"
 		      ".Bl -tag -width Ds\n");
 	for (size_t i = 0; i < n; i++)
-		ecap_buf_printf(out, ".It Dv %s\n%c%s.\nWithout it %s.\n", all[i].name,
-				toupper((unsigned char)all[i].what_for[0]), all[i].what_for + 1,
-				all[i].lost ? all[i].lost : "nothing works");
+		put_man_privilege(out, &all[i]);
 	ecap_buf_puts(out, ".El\n");
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -30,6 +31,7 @@ struct replay {
 	const struct ecap_replay_opts *opts;
 	const char *name; /* of the input, for messages */
 	int fd;
+	uint64_t left; /* bytes of it that are read yet */
 	int signal_fd;
 	int event_fd; /* the destinations': something changed */
 	struct ecap_dests dests;
@@ -270,13 +272,14 @@ static int read_more(struct replay *rp)
 {
 	size_t room;
 	uint8_t *to = ecap_capture_reader_space(rp->reader, &room);
-	ssize_t n = read(rp->fd, to, room);
+	ssize_t n = read(rp->fd, to, room < rp->left ? room : rp->left);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 1;
 	if (n < 0)
 		return ecap_err_r(errno, "cannot read %s", rp->name);
 	ecap_capture_reader_fill(rp->reader, (size_t)n);
+	rp->left -= (uint64_t)n;
 	return n > 0;
 }
 
@@ -320,6 +323,8 @@ static int open_descriptors(struct replay *rp)
 
 static int open_input(struct replay *rp)
 {
+	struct stat st;
+
 	if (strcmp(rp->opts->file, "-") == 0) {
 		rp->name = "standard input";
 		rp->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
@@ -332,6 +337,10 @@ static int open_input(struct replay *rp)
 		ecap_err("%s is a terminal; name a capture file", rp->name);
 		return -ENOTTY;
 	}
+	/* a capture that still runs may write faster than we show: to its present end */
+	rp->left = UINT64_MAX;
+	if (fstat(rp->fd, &st) == 0 && S_ISREG(st.st_mode))
+		rp->left = (uint64_t)st.st_size;
 	return 0;
 }
 

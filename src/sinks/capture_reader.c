@@ -130,11 +130,14 @@ static unsigned int take_common(struct cursor *c, struct ecap_capture_item *item
 	if (!fixed)
 		return 0;
 	flags = (unsigned int)load(fixed + ECAP_CAPTURE_AT_FLAGS, 2);
-	c->err |= fixed[ECAP_CAPTURE_AT_DIR] > ECAP_OUT_DIR_UNKNOWN;
+	ev->dir = ECAP_OUT_DIR_UNKNOWN;
+	if (fixed[ECAP_CAPTURE_AT_DIR] <= ECAP_OUT_DIR_UNKNOWN)
+		ev->dir = (enum ecap_out_dir)fixed[ECAP_CAPTURE_AT_DIR];
+	else
+		c->err = true;
 	ev->ts_ns = load(fixed + ECAP_CAPTURE_AT_TIME, 8);
 	ev->conn.id = load(fixed + ECAP_CAPTURE_AT_CONN, 8);
 	ev->tid = load32(fixed + ECAP_CAPTURE_AT_TID);
-	ev->dir = (enum ecap_out_dir)fixed[ECAP_CAPTURE_AT_DIR];
 	ev->process = flags & ECAP_CAPTURE_HAS_PROCESS ? &item->process : NULL;
 	item->process.pid = load32(fixed + ECAP_CAPTURE_AT_PID);
 	item->process.ppid = load32(fixed + ECAP_CAPTURE_AT_PPID);

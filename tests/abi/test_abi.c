@@ -5,6 +5,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -187,11 +188,42 @@ static void no_object_has_core_relocations(void **state)
 	assert_no_core_relocations(CHILDREN_OBJECT);
 }
 
+static bool has_tail_call(const struct bpf_program *prog)
+{
+	const struct bpf_insn *insns = bpf_program__insns(prog);
+
+	for (size_t i = 0; i < bpf_program__insn_cnt(prog); i++) {
+		if (insns[i].code == (BPF_JMP | BPF_CALL) && insns[i].src_reg == 0 &&
+		    insns[i].imm == BPF_FUNC_tail_call)
+			return true;
+	}
+	return false;
+}
+
+/* Without a tail call newer kernels let threads overwrite each other's variables (calls.bpf.c). */
+static void uprobe_programs_keep_their_stack(void **state)
+{
+	struct calls_bpf *skel = calls_bpf__open();
+	struct bpf_program *prog;
+	size_t n = 0;
+
+	(void)state;
+	assert_non_null(skel);
+	bpf_object__for_each_program(prog, skel->obj) {
+		if (!has_tail_call(prog))
+			fail_msg("%s has no tail call", bpf_program__name(prog));
+		n++;
+	}
+	assert_true(n > 0);
+	calls_bpf__destroy(skel);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layouts_agree),
 		cmocka_unit_test(no_object_has_core_relocations),
+		cmocka_unit_test(uprobe_programs_keep_their_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

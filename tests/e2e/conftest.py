@@ -5,6 +5,7 @@ ECAPTURE_BIN         the program (default build/ecapture)
 ECAPTURE_PEER        our TLS peer (default build/tests/peers/tls_peer)
 ECAPTURE_RUNGS       which ways to attach exist here (default multi,perf-cookie,perf)
 ECAPTURE_TIME_SCALE  stretches every deadline (default 1)
+ECAPTURE_A01_LARGEST the largest body of A01 (default 64 MiB)
 ECAPTURE_WRK_SECONDS how long the load of A09 lasts (default 5)
 ECAPTURE_ARGS        options for every run, e.g. a larger buffer for a slow build (default none)
 """
@@ -25,6 +26,15 @@ from lib.process import Player, as_user
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))  # aptroot
 RUNGS = os.environ.get("ECAPTURE_RUNGS", "multi,perf-cookie,perf").split(",")
+BEST = RUNGS[0]  # where what is about numbers has its full number
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers",
+        "library(name): the library whose users a test is about. Where each hook is a perf event, "
+        "and takes its time to go, no other is hooked.",
+    )
 
 
 def pytest_collection_modifyitems(items):
@@ -75,13 +85,16 @@ def validator(binary):
 
 
 @pytest.fixture
-def ecapture(binary, validator, tmp_path):
+def ecapture(binary, validator, tmp_path, request):
     """Start the program; returns when it captures. All that still run at the end are ended."""
     started = []
+    marker = request.node.get_closest_marker("library")
 
-    def start(*args, rung=None, dry=False, wait=True, **popen):
+    def start(*args, rung=None, dry=False, wait=True, library=marker and marker.args[0], **popen):
         folder = tmp_path / f"ecapture-{len(started)}"
         folder.mkdir()
+        if library and rung in ("perf", "perf-cookie"):
+            popen.setdefault("command", library)
         attach = [f"--attach={rung}"] if rung else []
         args = (*args, *attach, *(["--dry-run"] if dry else []))
         run = Ecapture(binary, folder, args, validator, **popen)

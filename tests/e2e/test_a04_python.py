@@ -10,6 +10,8 @@ from lib import https_peer, process, web
 from lib.capture import NOTHING, assert_same
 from lib.control import assert_would_fail
 
+pytestmark = pytest.mark.library("openssl")
+
 SIZE = 100_000
 SCRIPT = Path(https_peer.__file__)
 EX = {"SSL_read_ex", "SSL_write_ex"}

@@ -13,6 +13,8 @@ from lib.capture import assert_same
 from lib.control import assert_would_fail
 from lib.counting_server import BODY, CountingServer
 
+pytestmark = pytest.mark.library("gnutls")
+
 
 def needs_gnutls(name):
     """The path of a program that is linked with GnuTLS."""

@@ -9,6 +9,8 @@ import pytest
 from lib.capture import assert_same
 from lib.peer import check
 
+pytestmark = pytest.mark.library("openssl")
+
 
 def libssl_of(program):
     """The libssl that the dynamic linker gives the program."""

@@ -14,6 +14,8 @@ from lib.capture import assert_same
 from lib.kernel import link_of
 from lib.peer import check, library_of
 
+pytestmark = pytest.mark.library("openssl")
+
 # ECAPTURE_NAMESPACES: how many short-lived ones, each with a library of its own
 COUNT = int(os.environ.get("ECAPTURE_NAMESPACES", "40"))
 IN_MEMORY = Path(__file__).parent / "lib" / "tls_in_memory.py"

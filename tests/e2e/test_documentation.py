@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every example of README.md and the user pages does what the page shows (lib/pages.py)."""
+"""Every example of README.md and the user pages does what the page shows (lib/examples.py)."""
 
 import difflib
 import re
+import shutil
 import tempfile
 from functools import cached_property
 from pathlib import Path
 
+import picture
 import pytest
 
-from lib import pages, wait, web
+from lib import examples, wait, web
 from lib.readers_host import OtherTerminal, ReadersHost, Running
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "doc/user").rglob("*.md"))]
 READY = "ecapture: capturing"
-N_NOT_RUN = 1  # a reader's trust in examples is worth the count
+N_NOT_RUN = 2  # a reader's trust in examples is worth the count
 
 
 def name_of(page):
@@ -23,7 +25,7 @@ def name_of(page):
 
 
 def blocks_of(page):
-    return pages.blocks_of(page.read_text())
+    return examples.blocks_of(page.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ class Reader:
         for other in meanwhile:
             self.compare(other, other.shown, self.other_terminal.enter(other.command))
         try:
-            wait.until(lambda: pages.matches(before, running.out.lines), 20, "what is shown")
+            wait.until(lambda: examples.matches(before, running.out.lines), 20, "what is shown")
         except AssertionError:
             self.compare(step, before, list(running.out.lines))
         running.press_ctrl_c()
@@ -75,9 +77,9 @@ class Reader:
         return f"{name_of(self.page)}:{step.line}: $ {step.command}"
 
     def compare(self, step, shown, lines):
-        if pages.matches(shown, lines):
+        if examples.matches(shown, lines):
             return
-        want, got = ([pages.same_for_all(line) for line in side] for side in (shown, lines))
+        want, got = ([examples.same_for_all(line) for line in side] for side in (shown, lines))
         diff = "\n".join(difflib.unified_diff(want, got, "the page", "what came out", lineterm=""))
         pytest.fail(f"{self.at(step)}\n{diff}\n\n" + "\n".join(lines), pytrace=False)
 
@@ -101,13 +103,15 @@ class Reader:
 
 
 @pytest.fixture
-def reader(host):
-    """Somebody who does what a page says, in a folder that is empty at first."""
+def reader(host, public_binary):
+    """Somebody who does what a page says, in a folder that has no more than what was built."""
     readers = []
 
     def start(page):
         folder = Path(tempfile.mkdtemp(dir=host.folder))
         folder.chmod(0o755)
+        (folder / "build").mkdir()
+        shutil.copy(public_binary, folder / "build/ecapture")  # as in a clone
         readers.append(Reader(host, page, folder))
         return readers[-1]
 
@@ -116,12 +120,27 @@ def reader(host):
         one.close()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+WITH_EXAMPLES = [page for page in PAGES if any(block.steps for block in blocks_of(page))]
+
+
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=name_of)
 def test_examples(reader, page):
-    blocks = blocks_of(page)
-    if not any(block.steps for block in blocks):
-        pytest.skip("no example to run")
-    reader(page).read(blocks)
+    reader(page).read(blocks_of(page))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "```console\n$ echo one\ntwo\n```",
+        "```console\n$ echo one\n```",
+        "```console\n$ true\none\n```",
+        "```console\n$ false\n```",
+        "```console\n$ sudo ecapture -- true\necapture: capturing ...\n```",
+    ],
+)
+def test_a_page_that_is_wrong_is_noticed(reader, page):
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        reader(PAGES[0]).read(examples.blocks_of(page))
 
 
 def test_what_is_not_run_has_a_reason():
@@ -135,6 +154,16 @@ def test_what_is_not_run_has_a_reason():
                 where = f"{name_of(page)}:{block.line}"
                 assert block.language not in ("", "sh", "bash", "shell"), f"{where}: not ```console"
     assert len(marked) == N_NOT_RUN, "\n".join(marked)
+
+
+def test_the_picture(public_binary, public_dir):
+    """It shows what comes out today; scripts/picture.py makes it anew."""
+    folder = public_dir / "picture"
+    folder.mkdir()
+    shown = picture.text_of(picture.PICTURE.read_text())
+    printed = picture.text_of(picture.to_svg(picture.session(public_binary, folder)))
+    want, got = ([examples.same_for_all(line) for line in side] for side in (shown, printed))
+    assert want == got, "run scripts/picture.py and look at what changed"
 
 
 ALTERED = [
@@ -156,7 +185,7 @@ ALTERED = [
 
 @pytest.mark.parametrize("shown, printed, same", ALTERED)
 def test_compare(shown, printed, same):
-    assert pages.matches(shown, printed) == same
+    assert examples.matches(shown, printed) == same
 
 
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")

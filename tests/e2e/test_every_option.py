@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import pages, wait
+from lib import examples, wait
 
 HERE = Path(__file__).resolve()
 ROOT = HERE.parents[2]
@@ -90,7 +90,7 @@ def uses():
             for name, has_value in uses_in(ast.parse(path.read_text())):
                 found[name] = found.get(name, False) or has_value
     for page in [ROOT / "README.md", *(ROOT / "doc/user").rglob("*.md")]:
-        for block in pages.blocks_of(page.read_text()):
+        for block in examples.blocks_of(page.read_text()):
             for step in block.steps:
                 if re.search(r"\becapture\b", step.command):
                     for name, has_value in uses_of(step.command):

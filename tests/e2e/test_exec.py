@@ -10,6 +10,8 @@ from lib import wait
 from lib.capture import assert_same, end_sums
 from lib.peer import library_of
 
+pytestmark = pytest.mark.library("openssl")
+
 FROM = pytest.mark.parametrize("thread", [False, True], ids=["main", "thread"])
 
 

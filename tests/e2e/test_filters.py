@@ -11,6 +11,8 @@ from lib.control import assert_would_fail
 from lib.peer import library_of
 from lib.process import NOBODY, as_nobody
 
+pytestmark = pytest.mark.library("openssl")
+
 SIZE = 5000
 
 

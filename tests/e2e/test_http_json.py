@@ -8,6 +8,8 @@ import pytest
 from lib import schema, web
 from lib.control import assert_would_fail
 
+pytestmark = pytest.mark.library("openssl")
+
 KEPT = 1 << 20
 SIZES = (0, 1, 4096, 16385, KEPT, KEPT + 1)
 

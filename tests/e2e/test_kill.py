@@ -3,7 +3,11 @@
 
 import signal
 
+import pytest
+
 from lib import kernel
+
+pytestmark = pytest.mark.library("openssl")
 
 
 def test_sigkill_under_load(ecapture, peer, kernel_ids, rung):

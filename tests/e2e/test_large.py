@@ -7,6 +7,8 @@ from lib.capture import assert_same
 from lib.control import assert_would_fail
 from lib.peer import captured, check
 
+pytestmark = pytest.mark.library("openssl")
+
 MIB = 1 << 20
 # What BPF can take of one call on kernels that have no bpf_loop (Linux before 5.17).
 WITHOUT_LOOP = MIB

@@ -5,8 +5,12 @@ import re
 import string
 from collections import Counter, defaultdict
 
+import pytest
+
 from lib import schema
 from lib.capture import Capture
+
+pytestmark = pytest.mark.library("openssl")
 
 SIZE = 16384
 COUNT = 200

@@ -23,6 +23,8 @@ from lib import https_peer, nss, process, wait, web
 from lib.capture import assert_same
 from lib.control import assert_would_fail
 
+pytestmark = pytest.mark.library("nss")
+
 FNS = {"send": {"ssl_SecureSend"}, "recv": {"ssl_SecureRecv"}}
 PLAIN = b"plain bytes"  # tests/peers/nss_peer.c
 SIZE = 300_000

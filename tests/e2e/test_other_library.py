@@ -44,15 +44,20 @@ OTHER_GNUTLS = [
 ]  # fmt: skip
 
 
-def played(ecapture, actor, rung=None):
+# The probe that knows them; what has OpenSSL's functions is OpenSSL's.
+PROBES = {"boringssl": "openssl"}
+
+
+def played(ecapture, actor, library, rung=None):
     """Capture this peer only."""
-    return captured(ecapture, actor, "-p", actor.pid, rung=rung)
+    name = PROBES.get(library, library)
+    return captured(ecapture, actor, "-p", actor.pid, rung=rung, library=name)
 
 
 @LIBRARIES
 def test_every_function(ecapture, other_peer, rung, library):
     """Short, long and failing calls of each function, both ways; each by its own name."""
-    capture, report = played(ecapture, other_peer(library, "every"), rung)
+    capture, report = played(ecapture, other_peer(library, "every"), library, rung)
     check(capture, report)
     conns = capture.of(report["pid"])
     assert set().union(*(conn.send.fns | conn.recv.fns for conn in conns)) == FUNCTIONS[library]
@@ -61,7 +66,7 @@ def test_every_function(ecapture, other_peer, rung, library):
 @LIBRARIES
 def test_handle_reuse(ecapture, other_peer, rung, library):
     """Handles are freed, cleared and used again: each connection is told apart."""
-    capture, report = played(ecapture, other_peer(library, "reuse"), rung)
+    capture, report = played(ecapture, other_peer(library, "reuse"), library, rung)
     handles = [end["handle"] for end in report["ends"]]
     assert len(set(handles)) < len(handles), "the peer did not reuse its handles"
     check(capture, report)
@@ -71,19 +76,19 @@ def test_handle_reuse(ecapture, other_peer, rung, library):
 @SPECIAL
 def test_only_gnutls(ecapture, other_peer, rung, scenario):
     """Corked bytes are shown once, when they are said; DTLS as TLS."""
-    capture, report = played(ecapture, other_peer("gnutls", scenario), rung)
+    capture, report = played(ecapture, other_peer("gnutls", scenario), "gnutls", rung)
     check(capture, report)
 
 
 def test_early_data_of_gnutls(ecapture, other_peer, rung):
     """What is said before the handshake is shown once, when the handshake sends it."""
-    capture, report = played(ecapture, other_peer("gnutls", "early"), rung)
+    capture, report = played(ecapture, other_peer("gnutls", "early"), "gnutls", rung)
     assert_same(capture, report)
 
 
 def test_bytes_that_stay_in_the_library(ecapture, other_peer, rung):
     """gnutls_record_recv_packet: a loss of that size, and what is read later in its place."""
-    capture, report = played(ecapture, other_peer("gnutls", "packet"), rung)
+    capture, report = played(ecapture, other_peer("gnutls", "packet"), "gnutls", rung)
     losses, capture.losses = capture.losses, []
     assert [(loss["bytes"], loss["off"], loss["dir"]) for loss in losses] == [(500, 0, "recv")]
     assert_same(capture, report)
@@ -152,7 +157,7 @@ def test_other_gnutls(ecapture, other_peer, other_gnutls, rung, scenario):
     )
     with open(f"/proc/{actor.pid}/maps", encoding="ascii") as maps:
         assert str(folder / "libgnutls.so.30") in maps.read()
-    capture, report = played(ecapture, actor, rung)
+    capture, report = played(ecapture, actor, "gnutls", rung)
     assert report["library"].startswith("3.8."), report["library"]
     assert_same(capture, report)
     if scenario != "early":

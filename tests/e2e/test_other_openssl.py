@@ -18,6 +18,8 @@ from lib.code import hooked_inside
 from lib.control import assert_would_fail
 from lib.peer import captured, check, check_functions, library_of
 
+pytestmark = pytest.mark.library("openssl")
+
 PACKAGES = ["libc6", "libssl3t64", "libzstd1", "zlib1g"]
 # Debian's name of the architecture, the folder of its libraries, the loader there.
 ARCHITECTURES = {

@@ -38,10 +38,10 @@ def play_into(ecapture, peer, folder, scenario, *args):
 
 def test_files_are_private(ecapture, peer, tmp_path):
     """Captured secrets are readable by their owner only, whatever the umask is."""
-    files = [tmp_path / "out.txt", tmp_path / "out.json"]
-    run = ecapture(outputs=[f"text={files[0]}", f"json={files[1]}"], umask=0)
+    files = {format: tmp_path / format for format in ("text", "json", "capture")}
+    run = ecapture(outputs=[f"{format}={file}" for format, file in files.items()], umask=0)
     run.stop()
-    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files.values()} == {0o600}
 
 
 def test_text_on_stdout_is_the_default(ecapture, server, tmp_path):

@@ -5,9 +5,12 @@ import signal
 
 import pytest
 
+from conftest import BEST
 from lib.capture import assert_same
 from lib.control import assert_would_fail
 from lib.peer import captured, check, check_functions
+
+pytestmark = pytest.mark.library("openssl")
 
 BIG = 256 * 1024
 SCENARIOS = pytest.mark.parametrize(
@@ -97,6 +100,7 @@ def test_tls_inside_tls(ecapture, peer, rung, depth):
 @pytest.mark.parametrize("how, count", [("free", 10000), ("clear", 2000)])
 def test_handle_reuse(ecapture, peer, rung, how, count):
     """One connection after the other on the same handle addresses: each is told apart."""
+    count = count if rung == BEST else count // 5
     options = ["--count", count] + (["--clear"] if how == "clear" else [])
     capture, report = played(ecapture, peer, "reuse", *options, rung=rung)
     handles = {end["handle"] for end in report["ends"]}

@@ -13,6 +13,8 @@ from lib.capture import assert_same
 from lib.code import is_hooked
 from lib.peer import check, library_of
 
+pytestmark = pytest.mark.library("openssl")
+
 # On perf, which has no cookies, both are the same.
 PLACEMENTS = pytest.mark.parametrize(
     "rung, placement",

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """stats events: every counter, on a timer and at the end, and equal to what the run shows."""
 
+import pytest
+
 from lib import wait
+
+pytestmark = pytest.mark.library("openssl")
 
 
 def total(capture, what):

@@ -9,6 +9,8 @@ import pytest
 from lib import kernel, wait
 from lib.peer import library_of
 
+pytestmark = pytest.mark.library("openssl")
+
 FAILED = 1
 IDLE_STOP_S = 1  # to take each hook away on its own takes two
 STALLED_STOP_S = 20

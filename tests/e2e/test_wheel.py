@@ -14,6 +14,8 @@ from lib.control import assert_would_fail
 from lib.counting_server import BODY, CountingServer
 from lib.peer import library_of
 
+pytestmark = pytest.mark.library("openssl")
+
 SCRIPT = Path(__file__).parent / "lib" / "pycurl_client.py"
 BUNDLED = re.compile(r"/libssl-[0-9a-f]{8}\.so\S*$", re.MULTILINE)
 

@@ -12,9 +12,10 @@ struct peer_options {
 	unsigned int count; /* connections (reuse) or messages (threads: of each end; stream; 0:
 			     * until told to stop) */
 	unsigned int depth; /* TLS layers (nested), lives of a process (churn) */
-	unsigned int size;  /* bytes of one message (stream, threads, large) */
-	unsigned int seed;  /* of what is left to chance (churn) */
-	const char *how;    /* which kind (brood, large) */
+	unsigned int size;  /* bytes of one message (stream, threads, large) or
+			    * connection (noise) */
+	unsigned int seed;  /* of what is left to chance (churn, noise) */
+	const char *how;    /* which kind (brood, large, threads) */
 	bool clear;	    /* SSL_clear instead of SSL_free and SSL_new (reuse) */
 	bool thread;	    /* from a thread that is not the first (exec) */
 	const char *exec;   /* the program to become; NULL: none (exec) */
@@ -59,13 +60,22 @@ void peer_exec(struct tls_context *tls, struct account *acc, const struct peer_o
 /* One connection between two threads, as many messages as fit, until "stop" or opt->count. */
 void peer_stream(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
-/* 16 connections between 32 threads; each end says opt->count numbered, printable messages. */
+/*
+ * 16 connections between 32 threads; each end says opt->count numbered, printable messages; they
+ * are requests and responses if opt->how is "http".
+ */
 void peer_threads(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 /* One write of opt->size bytes; opt->how "ex": with the function that has an out argument. */
 void peer_large(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
 /* opt->count short processes, one after the other; opt->how is what is odd about them. */
 void peer_brood(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
+
+/*
+ * opt->count connections of opt->size random bytes each, and one of HTTP before them. Prints
+ * progress after each 64 MiB, and waits for a line then.
+ */
+void peer_noise(struct tls_context *tls, struct account *acc, const struct peer_options *opt);
 
 /* opt->count steps of chance: connections, threads, children, and other lives by exec. */
 void peer_churn(struct tls_context *tls, struct account *acc, const struct peer_options *opt);

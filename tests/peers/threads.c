@@ -2,7 +2,8 @@
 
 /*
  * Many connections at once, each between two threads of its own over a blocking socket. Both ends
- * say one numbered message after the other, in step with each other.
+ * say one numbered message after the other, in step with each other; or the one asks and the other
+ * answers, in HTTP.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 
 #define CONNECTIONS 16
 #define LETTERS	    26
-#define HEAD_SIZE   40
+#define HEAD_SIZE   64
 
 struct talker {
 	struct end *end;
@@ -28,19 +29,41 @@ struct talker {
 	const struct peer_options *opt;
 };
 
+static bool is_http(const struct talker *t)
+{
+	return !strcmp(t->opt->how, "http");
+}
+
+/* What a message begins with; it ends with as many letters as there is room for, and @ret_end. */
+static int make_head(char *head, const struct talker *t, const char *role, unsigned int number,
+		     const char **ret_end)
+{
+	*ret_end = is_http(t) ? "\r\n\r\n" : "\n";
+	if (!is_http(t))
+		return snprintf(head, HEAD_SIZE, "connection %02u, %s, message %07u ",
+				t->connection, role, number);
+	if (!strcmp(role, "client"))
+		return snprintf(head, HEAD_SIZE, "GET /%02u/%07u HTTP/1.1\r\nX: ", t->connection,
+				number);
+	return snprintf(head, HEAD_SIZE,
+			"HTTP/1.1 200 %02u/%07u\r\nContent-Length: 0\r\nX: ", t->connection,
+			number);
+}
+
 /* Printable, and no two messages of a run are equal. */
 static void make_message(char *msg, const struct talker *t, const char *role, unsigned int number)
 {
 	char head[HEAD_SIZE];
-	int n = snprintf(head, sizeof(head), "connection %02u, %s, message %07u ", t->connection,
-			 role, number);
+	const char *end;
+	int n = make_head(head, t, role, number, &end);
+	size_t n_end = strlen(end);
 
-	if (n < 0 || (size_t)n >= t->opt->size)
+	if (n < 0 || (size_t)n + n_end > t->opt->size)
 		peer_die("a message of %u bytes has no room for its number", t->opt->size);
 	for (unsigned int i = 0; i < t->opt->size; i++)
 		msg[i] = (char)('a' + (number + i) % LETTERS);
 	memcpy(msg, head, (size_t)n);
-	msg[t->opt->size - 1] = '\n';
+	memcpy(msg + t->opt->size - n_end, end, n_end);
 }
 
 static void expect(const struct talker *t, unsigned int number, char *want, char *got)
@@ -62,6 +85,7 @@ static void expect(const struct talker *t, unsigned int number, char *want, char
 static void *talk(void *arg)
 {
 	const struct talker *t = arg;
+	const bool answers = is_http(t) && !strcmp(t->role, "server");
 	char *msg = malloc(t->opt->size), *got = malloc(t->opt->size);
 
 	if (!msg || !got)
@@ -69,9 +93,12 @@ static void *talk(void *arg)
 	if (SSL_do_handshake(end_ssl(t->end)) != 1)
 		peer_die("handshake failed");
 	for (unsigned int i = 0; i < t->opt->count; i++) {
+		if (answers)
+			expect(t, i, msg, got);
 		make_message(msg, t, t->role, i);
 		end_must(t->end, TLS_WRITE, msg, t->opt->size);
-		expect(t, i, msg, got);
+		if (!answers)
+			expect(t, i, msg, got);
 	}
 	free(got);
 	free(msg);

@@ -46,6 +46,7 @@ static const struct {
 	{ .name = "threads", .run = peer_threads, .count = 100, .no_calls = true },
 	{ .name = "large", .run = peer_large },
 	{ .name = "brood", .run = peer_brood, .count = 100, .no_calls = true },
+	{ .name = "noise", .run = peer_noise, .count = 16, .no_calls = true },
 	{ .name = "churn", .run = peer_churn, .count = 100, .many = true, .no_calls = true },
 };
 

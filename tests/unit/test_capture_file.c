@@ -251,6 +251,7 @@ static void reads_what_was_written(void **state)
 	make_file(&file);
 	ecap_cleanup(result_done) struct result got = read_buf(&file.bytes);
 	p = (char *)got.log.data;
+	assert_non_null(p);
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(want); i++) {
 		const char *found = strstr(p, want[i]);
 

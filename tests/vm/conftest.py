@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the tests in virtual machines (scripts/vm), and of what fetches their kernels.
 
-ECAPTURE_STATIC      the program, statically linked (default build-static/ecapture)
-ECAPTURE_PEER        our TLS peer (default build/tests/peers/tls_peer)
-ECAPTURE_GNUTLS_PEER our peer for GnuTLS (default build/tests/peers/gnutls_peer)
 ECAPTURE_CANARY_DIR  the folder of the canary (default build/tests/vm)
 ECAPTURE_VM_KERNELS  names of kernels, separated by commas (default 5.10)
 

@@ -20,10 +20,11 @@ class Source:
         self.index = ""
         folder.mkdir()
 
-    def add(self, name, version):
+    def add(self, name, version, depends=""):
         """Add a package with one file, which says what it is from."""
         tree = self.folder / f"tree-{name}-{version}"
         control = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\n"
+        control += f"Depends: {depends}\n" if depends else ""
         control += "Maintainer: nobody <nobody@localhost>\nDescription: a test\n"
         for path, text in {f"usr/share/{name}": version, "DEBIAN/control": control}.items():
             (tree / path).parent.mkdir(parents=True)
@@ -80,6 +81,16 @@ def test_other_packages_are_another_folder(source):
     assert [(root / "usr/share/second").exists() for root in roots] == [False, True, True]
     with pytest.raises(aptroot.Unavailable):
         aptroot.unpack("any", ["first"], "arm64")
+
+
+def test_dependencies_come_along_if_asked_for(source):
+    source.add("first", "1", depends="second")
+    source.add("second", "2", depends="third")
+    source.add("third", "3")
+    without, complete = (aptroot.unpack("any", ["first"], dependencies=d) for d in (False, True))
+    assert not (without / "usr/share/second").exists()
+    assert (complete / "usr/share/third").read_text() == "3"
+    assert aptroot.unpack("any", ["first"], dependencies=True) == complete
 
 
 def test_newer_version_is_another_folder(source):

@@ -11,9 +11,9 @@ FNS = {
 }
 
 
-def captured(ecapture, actor, *options, rung=None):
+def captured(ecapture, actor, *options, **how):
     """Capture what a peer that waits plays; returns the capture and the peer's account."""
-    run = ecapture(*options, rung=rung)
+    run = ecapture(*options, **how)
     report = actor.play(120)
     return run.finish(), report
 

@@ -56,7 +56,7 @@ http {{
     scgi_temp_path {root}/tmp-scgi;
     ssl_certificate {cert};
     ssl_certificate_key {key};
-    types {{ text/html html; image/png png; application/json json; }}
+    types {{ text/html html; image/png png; application/json json; text/csv csv; }}
     gzip on;
     gzip_min_length 200;
     gzip_types application/json;
@@ -97,6 +97,7 @@ FILES = {
     "users/42": USER.encode(),
     "users.json": USERS.encode(),
     "logo.png": PIXEL,
+    "report.csv": "".join(f"{n},{n * n}\n" for n in range(1, 12001)).encode(),
 }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that are not ours and speak HTTPS: nginx and curl."""
+"""Programs that are not ours and speak HTTPS: nginx, Apache and curl."""
 
 import hashlib
 import os
@@ -34,7 +34,8 @@ pid {root}/nginx.pid;
 error_log {root}/error.log notice;
 events {{ worker_connections 256; }}
 http {{
-    access_log {root}/access.log;
+    log_format account '$request $status $request_length $bytes_sent';
+    access_log {root}/access.log account;
     client_body_temp_path {root}/tmp-body;
     proxy_temp_path {root}/tmp-proxy;
     fastcgi_temp_path {root}/tmp-fastcgi;
@@ -45,9 +46,38 @@ http {{
         ssl_certificate {cert};
         ssl_certificate_key {key};
         root {root}/files;
+        error_page 404 /404;
     }}
 }}
 """
+
+APACHE_CONF = """
+ServerRoot {root}
+DefaultRuntimeDir {root}
+PidFile {root}/apache.pid
+ServerName {address}
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule ssl_module {modules}/mod_ssl.so
+StartServers {workers}
+ServerLimit {workers}
+ThreadsPerChild 64
+MaxRequestWorkers {threads}
+MinSpareThreads 1
+MaxSpareThreads {threads}
+MaxKeepAliveRequests 700
+KeepAliveTimeout 60
+Listen {address}:{port}
+ErrorLog {root}/error.log
+LogFormat "%r %>s" account
+CustomLog {root}/access.log account
+DocumentRoot {root}/files
+ErrorDocument 404 /404
+SSLEngine on
+SSLCertificateFile {cert}
+SSLCertificateKeyFile {key}
+"""
+APACHE_MODULES = Path("/usr/lib/apache2/modules")
 
 
 def make_certificate(folder):
@@ -76,10 +106,23 @@ def body_of(size):
     return random.Random(size).randbytes(size)
 
 
-class Nginx:
-    """nginx with its own prefix, serving files that are named after their size."""
+@dataclass(frozen=True)
+class Access:
+    """A line of a server's log."""
 
-    def __init__(self, root, cert, key, sizes, workers=2, conf=NGINX_CONF, env=os.environ):
+    method: str
+    target: str
+    status: int
+    bytes: tuple = ()  # received and sent, if the server counts them
+
+
+class WebServer:
+    """A server with a folder of its own, serving files that are named after their size."""
+
+    conf = None
+    stop = signal.SIGQUIT  # ends it when all connections have
+
+    def __init__(self, root, cert, key, sizes, workers=2, conf=None, **popen):
         self.root = root
         self.cert = cert
         self.port = free_port()
@@ -87,20 +130,27 @@ class Nginx:
         self.files.mkdir()
         for size in sizes:
             (self.files / str(size)).write_bytes(body_of(size))
-        path = root / "nginx.conf"
-        names = {"root": root, "cert": cert, "key": key, "address": ADDRESS, "workers": workers}
-        path.write_text(conf.format(port=self.port, **names))
-        self.process = subprocess.Popen(
-            ["nginx", "-p", root, "-c", path, "-e", root / "error.log"],
-            env={**env, "PATH": env["PATH"] + ":/usr/sbin"},
-        )
-        wait.until(self._answers, 20, "nginx listens")
+        path = root / "server.conf"
+        path.write_text(
+            (conf or self.conf).format(
+                root=root, cert=cert, key=key, address=ADDRESS, port=self.port,
+                workers=workers, threads=64 * workers, modules=APACHE_MODULES,
+            )
+        )  # fmt: skip
+        self.process = subprocess.Popen(self._command(path), **popen)
+        wait.until(self._answers, 20, f"{path} is served")
         wait.until(lambda: len(self.pids) == 1 + workers, 20, "all workers are there")
+
+    def _command(self, conf):
+        raise NotImplementedError
 
     def _answers(self):
         assert self.process.poll() is None, (self.root / "error.log").read_text()
         with socket.socket() as probe:
             return probe.connect_ex((ADDRESS, self.port)) == 0
+
+    def url(self, name):
+        return f"https://{ADDRESS}:{self.port}/{name}"
 
     @property
     def pids(self):
@@ -108,17 +158,38 @@ class Nginx:
         return (self.process.pid, *children_of(self.process.pid))
 
     def accesses(self):
-        """How many requests the access log has."""
-        return len((self.root / "access.log").read_text().splitlines())
+        """All requests that the access log has."""
+        lines = (self.root / "access.log").read_text().splitlines()
+        words = [line.split() for line in lines]
+        return [Access(w[0], w[1], int(w[3]), tuple(map(int, w[4:]))) for w in words]
 
     def finish(self):
         """Wait until all connections have ended and all requests are in the access log."""
-        self.process.send_signal(signal.SIGQUIT)
+        self.process.send_signal(self.stop)
         self.process.wait(wait.seconds(30))
 
     def close(self):
-        self.process.terminate()
-        self.process.wait(wait.seconds(20))
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(wait.seconds(20))
+
+
+class Nginx(WebServer):
+    conf = NGINX_CONF
+
+    def __init__(self, *args, env=os.environ, **options):
+        super().__init__(*args, env={**env, "PATH": env["PATH"] + ":/usr/sbin"}, **options)
+
+    def _command(self, conf):
+        return ["nginx", "-p", self.root, "-c", conf, "-e", self.root / "error.log"]
+
+
+class Apache(WebServer):
+    conf = APACHE_CONF
+    stop = signal.SIGWINCH
+
+    def _command(self, conf):
+        return ["/usr/sbin/apache2", "-D", "FOREGROUND", "-f", conf]
 
 
 @dataclass(frozen=True)

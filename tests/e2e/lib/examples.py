@@ -29,6 +29,7 @@ VARIES = (
     (r"\[\d+\]", "[PID]"),
     (r"^ {2,}\d+ ", "    PID "),
     (r'("[pt]?pid": ?|\bpid |\btid |/proc/)\d+', r"\1PID"),
+    (r"HTTP/2, \d+ bytes", "HTTP/2, N bytes"),
     (r"\battach=[a-z-]+", "attach=HOW"),
     (r"\.so(\.\d+)+", ".so.N"),
     (r"\b\d+\.\d+[\w.+-]*\b", "VERSION"),
