@@ -551,6 +551,24 @@ int ecap_capture_show_help(const struct ecap_selection *sel)
 	return status;
 }
 
+/* What stands behind the options, from @operand on, is a command behind -- or nothing at all. */
+static int check_operands(const struct ecap_selection *sel, int argc, char **argv, int operand)
+{
+	const bool is_behind_dashes = operand > 1 && strcmp(argv[operand - 1], "--") == 0;
+
+	if (operand == argc && is_behind_dashes) {
+		/* `-- $COMMAND` with an empty variable was not meant to capture everybody */
+		(void)usage_error(sel, "which command? None comes after --");
+		return -EINVAL;
+	}
+	if (operand == argc || is_behind_dashes)
+		return 0;
+	ecap_err("'%s' is not expected here; a command to run comes after --, and `ecapture %s "
+		 "--help` shows the options",
+		 argv[operand], command_name(sel));
+	return -EINVAL;
+}
+
 int ecap_capture_run(const struct ecap_selection *sel, int argc, char **argv)
 {
 	ecap_autofree struct capture_args *args = calloc(1, sizeof(*args));
@@ -565,13 +583,8 @@ int ecap_capture_run(const struct ecap_selection *sel, int argc, char **argv)
 		return usage_error(sel, err.text);
 	if (args->help)
 		return ecap_capture_show_help(sel);
-	if (operand < argc && strcmp(argv[operand - 1], "--") != 0) {
-		ecap_err(
-			"'%s' is not expected here; a command to run comes after --, and `ecapture "
-			"%s --help` shows the options",
-			argv[operand], command_name(sel));
+	if (check_operands(sel, argc, argv, operand) < 0)
 		return ECAP_EXIT_USAGE;
-	}
 	if (args->debug)
 		ecap_log_set_level(ECAP_LOG_DEBUG);
 	if (operand < argc)

@@ -41,10 +41,23 @@ static bool begins_with(struct ecap_span text, const char *name)
 	return text.n == n || !is_name_char(text.p[n]);
 }
 
+/* The same of what stands behind each CR and LF within: to some servers, these end a line. */
+static bool hides_name(struct ecap_span text, const char *name)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		struct ecap_span rest = { text.p + i + 1, text.n - i - 1 };
+
+		if ((text.p[i] == '\r' || text.p[i] == '\n') && begins_with(rest, name))
+			return true;
+	}
+	return false;
+}
+
 bool ecap_redact_is_secret(const struct ecap_http_field *field)
 {
 	for (size_t i = 0; i < ECAP_ARRAY_SIZE(secret); i++) {
-		if (begins_with(field->name.n ? field->name : field->value, secret[i]))
+		if (begins_with(field->name.n ? field->name : field->value, secret[i]) ||
+		    hides_name(field->name, secret[i]) || hides_name(field->value, secret[i]))
 			return true;
 	}
 	return false;

@@ -52,6 +52,14 @@ def test_help_and_manual_know_every_command(binary):
                 assert ecapture(binary, name, "--help").stdout == told.stdout
 
 
+@pytest.mark.parametrize("args", [["--"], ["tls", "--"], ["bash", "-d", "--"]], ids=" ".join)
+def test_no_command_after_dashes(binary, args):
+    """`-- $COMMAND` with an empty variable must not capture everybody."""
+    done = ecapture(binary, *args)
+    assert done.returncode == USAGE and not done.stdout
+    assert "which command?" in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("args", [["opensl"], ["help", "opensl"]], ids=" ".join)
 def test_nearest_command(binary, args):
     done = ecapture(binary, *args)

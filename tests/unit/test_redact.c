@@ -32,7 +32,16 @@ static void knows_secret_fields(void **state)
 		{ { SPAN("Cookie\0"), SPAN("a=b") }, true },
 		{ { SPAN(""), SPAN("Authorization Basic eDp5") }, true },
 		{ { SPAN(""), SPAN("Cookie") }, true },
+		/* behind what some take for the end of a line */
+		{ { SPAN("X"), SPAN("y\rCookie: a=b") }, true },
+		{ { SPAN("X"), SPAN("y\r\n \tcookie: a=b") }, true },
+		{ { SPAN("X"), SPAN("y\n Authorization") }, true },
+		{ { SPAN("y\rSet-Cookie"), SPAN("a=b") }, true },
+		{ { SPAN(""), SPAN("y\rCookie a=b") }, true },
 		/* others */
+		{ { SPAN("X"), SPAN("y\r\n Cookies: a=b") }, false },
+		{ { SPAN("X"), SPAN("y Cookie: a=b\r") }, false },
+		{ { SPAN("X"), SPAN("y\r\n") }, false },
 		{ { SPAN("Cookies"), SPAN("a=b") }, false },
 		{ { SPAN("Set-Cookie2"), SPAN("a=b") }, false },
 		{ { SPAN("X-Cookie"), SPAN("a=b") }, false },
