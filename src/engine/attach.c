@@ -34,6 +34,7 @@ static const struct step steps[] = {
 /* Each place has at most an entry and a return link. */
 struct ecap_attachment {
 	size_t n_links;
+	size_t n_at_return; /* of them, the last ones */
 	struct bpf_link *links[];
 };
 
@@ -53,7 +54,16 @@ void ecap_attachment_drop_one(struct ecap_attachment *a)
 
 struct bpf_link *ecap_attachment_take_one(struct ecap_attachment *a)
 {
-	return a->n_links ? a->links[--a->n_links] : NULL;
+	if (!a->n_links)
+		return NULL;
+	if (a->n_at_return)
+		a->n_at_return--;
+	return a->links[--a->n_links];
+}
+
+bool ecap_attachment_ends_with_return(const struct ecap_attachment *a)
+{
+	return a->n_at_return;
 }
 
 void ecap_link_free(struct bpf_link *link)
@@ -61,11 +71,12 @@ void ecap_link_free(struct bpf_link *link)
 	(void)bpf_link__destroy(link);
 }
 
-static int take_link(struct ecap_attachment *a, struct bpf_link *link)
+static int take_link(struct ecap_attachment *a, struct bpf_link *link, const struct step *step)
 {
 	if (!link)
 		return -errno;
 	a->links[a->n_links++] = link;
+	a->n_at_return += step->at_return;
 	return 0;
 }
 
@@ -100,7 +111,8 @@ static int attach_multi(const struct job *job, struct ecap_attachment *a)
 	opts.cnt = job->n;
 	opts.retprobe = job->step->at_return;
 	return take_link(a,
-			 bpf_program__attach_uprobe_multi(prog, job->pid, job->path, NULL, &opts));
+			 bpf_program__attach_uprobe_multi(prog, job->pid, job->path, NULL, &opts),
+			 job->step);
 }
 
 /* Perf events: a link for each place; without cookies a program instance for each row, too. */
@@ -117,8 +129,10 @@ static int attach_perf(const struct job *job, struct ecap_attachment *a)
 		r = ecap_kernel_get_program(job->kernel, job->step->prog, place->row, &prog);
 		opts.bpf_cookie = has_cookies ? ECAP_COOKIE(place->row, place->check) : 0;
 		if (!r)
-			r = take_link(a, bpf_program__attach_uprobe_opts(prog, job->pid, job->path,
-									 place->file_off, &opts));
+			r = take_link(a,
+				      bpf_program__attach_uprobe_opts(prog, job->pid, job->path,
+								      place->file_off, &opts),
+				      job->step);
 	}
 	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,8 @@ int ecap_attach(struct ecap_kernel *k, const struct ecap_attach_spec *spec,
 void ecap_attachment_drop_one(struct ecap_attachment *a);
 /* Take the link that was made last out of @a; NULL: there is none. It is the caller's. */
 struct bpf_link *ecap_attachment_take_one(struct ecap_attachment *a);
+/* Whether that one is at returns of functions; their entries were hooked before. */
+bool ecap_attachment_ends_with_return(const struct ecap_attachment *a);
 /* Take a link away. Waits as ecap_attachment_drop_one(); its breakpoints go at once. */
 void ecap_link_free(struct bpf_link *link);
 /* Unhook. Waits in the kernel, up to some hundred milliseconds for each link. */

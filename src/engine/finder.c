@@ -244,8 +244,10 @@ static void add_name(const char *name, void *arg)
 {
 	struct file_list *list = arg;
 
-	if (list->n < MAX_FILES && (list->names[list->n] = strdup(name)))
-		list->n++;
+	if (list->n == MAX_FILES)
+		return;
+	list->names[list->n] = strdup(name);
+	list->n += list->names[list->n] != NULL;
 }
 
 static void file_list_freep(struct file_list **list)

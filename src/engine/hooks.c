@@ -419,7 +419,7 @@ static void settle_target(struct ecap_hooks *h, struct ecap_target *t, bool at_e
 			continue;
 		state = ecap_kernel_get_check(h->opts.kernel, b->check);
 		if (state == ECAP_CHECK_PROVEN && !at_end)
-			reap(h, b, t);
+			ecap_reaper_put_in_order(h->opts.reaper, ecap_take_ptr(b->links), t);
 		else if (state == ECAP_CHECK_FAILED)
 			tell_failed(h, t);
 	}

@@ -18,6 +18,13 @@ struct job {
 	struct job *next;
 	struct bpf_link *link;
 	struct ecap_target *target;
+	struct batch *batch; /* it is one of the first of these; NULL: nothing waits for it */
+};
+
+/* Links that go in two steps. */
+struct batch {
+	size_t n_left; /* of the first */
+	struct job *then;
 };
 
 struct ecap_reaper {
@@ -64,6 +71,27 @@ static struct job *next_job(struct ecap_reaper *r)
 	return job;
 }
 
+/* Called with the lock. */
+static void queue(struct ecap_reaper *r, struct job *jobs)
+{
+	if (!jobs)
+		return;
+	*r->last = jobs;
+	while (jobs->next)
+		jobs = jobs->next;
+	r->last = &jobs->next;
+	(void)pthread_cond_broadcast(&r->work);
+}
+
+/* One of the first links of @batch has gone. Called with the lock. */
+static void batch_goes_on(struct ecap_reaper *r, struct batch *batch)
+{
+	if (!batch || --batch->n_left)
+		return;
+	queue(r, batch->then);
+	free(batch);
+}
+
 static void *reaper_thread(void *arg)
 {
 	struct ecap_reaper *r = arg;
@@ -72,6 +100,7 @@ static void *reaper_thread(void *arg)
 	while ((job = next_job(r))) {
 		ecap_link_free(job->link);
 		(void)pthread_mutex_lock(&r->lock);
+		batch_goes_on(r, job->batch);
 		job->target->n_going--;
 		check_done(r, job->target);
 		if (!--r->n_jobs)
@@ -123,7 +152,9 @@ void ecap_reaper_free(struct ecap_reaper *r)
 	free(r);
 }
 
-static void put_link(struct ecap_reaper *r, struct bpf_link *link, struct ecap_target *t)
+/* Add a job for @link at the end of @list. Without memory it is done at once. */
+static void add_job(struct ecap_target *t, struct bpf_link *link, struct batch *batch,
+		    struct job **list)
 {
 	struct job *job = calloc(1, sizeof(*job));
 
@@ -133,22 +164,70 @@ static void put_link(struct ecap_reaper *r, struct bpf_link *link, struct ecap_t
 	}
 	job->link = link;
 	job->target = t;
+	job->batch = batch;
+	while (*list)
+		list = &(*list)->next;
+	*list = job;
+}
+
+static size_t count(const struct job *jobs)
+{
+	size_t n = 0;
+
+	for (; jobs; jobs = jobs->next)
+		n++;
+	return n;
+}
+
+/* Queue @first and, when they are done, what @batch (which may be NULL) has for then. */
+static void start(struct ecap_reaper *r, struct ecap_target *t, struct job *first,
+		  struct batch *batch)
+{
+	size_t n = count(first);
+
 	(void)pthread_mutex_lock(&r->lock);
-	t->n_going++;
-	r->n_jobs++;
-	*r->last = job;
-	r->last = &job->next;
-	(void)pthread_cond_signal(&r->work);
+	if (batch) {
+		batch->n_left = n;
+		n += count(batch->then);
+	}
+	t->n_going += n;
+	r->n_jobs += n;
+	queue(r, first);
+	if (batch && !batch->n_left) {
+		queue(r, batch->then);
+		free(batch);
+	}
 	(void)pthread_mutex_unlock(&r->lock);
 }
 
 void ecap_reaper_put(struct ecap_reaper *r, struct ecap_attachment *links, struct ecap_target *t)
 {
+	struct job *first = NULL;
 	struct bpf_link *link;
 
 	while ((link = ecap_attachment_take_one(links)))
-		put_link(r, link, t);
+		add_job(t, link, NULL, &first);
 	ecap_attachment_free(links);
+	start(r, t, first, NULL);
+}
+
+void ecap_reaper_put_in_order(struct ecap_reaper *r, struct ecap_attachment *links,
+			      struct ecap_target *t)
+{
+	struct batch *batch = calloc(1, sizeof(*batch));
+	struct job *first = NULL;
+	struct bpf_link *link;
+
+	if (!batch) {
+		ecap_attachment_free(links);
+		return;
+	}
+	while (ecap_attachment_ends_with_return(links))
+		add_job(t, ecap_attachment_take_one(links), batch, &first);
+	while ((link = ecap_attachment_take_one(links)))
+		add_job(t, link, NULL, &batch->then);
+	ecap_attachment_free(links);
+	start(r, t, first, batch);
 }
 
 void ecap_reaper_wait(struct ecap_reaper *r)

@@ -21,6 +21,13 @@ ECAP_DEFINE_FREEP(struct ecap_reaper, ecap_reaper_free)
 
 /* Take @links of @t away; they are the reaper's from now on, @t stays its owner's. */
 void ecap_reaper_put(struct ecap_reaper *r, struct ecap_attachment *links, struct ecap_target *t);
+/*
+ * The same while calls go on: a function's entry stays hooked until its return is not. Else its
+ * return address would still be the kernel's, and with no entry seen nobody could tell who called
+ * what it calls.
+ */
+void ecap_reaper_put_in_order(struct ecap_reaper *r, struct ecap_attachment *links,
+			      struct ecap_target *t);
 /* Wait until everything that was put is gone. */
 void ecap_reaper_wait(struct ecap_reaper *r);
 /* @t is the reaper's from now on, until all of its links that were put are gone. */

@@ -100,9 +100,11 @@ static void add_file(struct needed *n, const char *path)
 		if (strcmp(n->files[i], path) == 0)
 			return;
 	}
-	if (n->n_files == MAX_FILES || !(n->files[n->n_files] = strdup(path)))
+	if (n->n_files == MAX_FILES)
 		return;
-	n->fn(n->files[n->n_files++], n->arg);
+	n->files[n->n_files] = strdup(path);
+	if (n->files[n->n_files])
+		n->fn(n->files[n->n_files++], n->arg);
 }
 
 static void add_dir(struct needed *n, const char *path)
@@ -111,8 +113,10 @@ static void add_dir(struct needed *n, const char *path)
 		if (strcmp(n->dirs[i], path) == 0)
 			return;
 	}
-	if (*path && n->n_dirs < MAX_DIRS && (n->dirs[n->n_dirs] = strdup(path)))
-		n->n_dirs++;
+	if (!*path || n->n_dirs == MAX_DIRS)
+		return;
+	n->dirs[n->n_dirs] = strdup(path);
+	n->n_dirs += n->dirs[n->n_dirs] != NULL;
 }
 
 /* Add what is in a list like DT_RUNPATH; @file is for $ORIGIN. */
