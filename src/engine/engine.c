@@ -148,6 +148,7 @@ static int read_stats(const struct engine *e, struct ecap_stats *ret)
 		.outputs = e->outputs,
 		.n_outputs = e->dests.n,
 		.counts_commands = e->opts->selection.kind == ECAP_PROBE_SHELL,
+		.is_of_launched = e->opts->launch,
 	};
 
 	return ecap_stats_read(&from, ret);

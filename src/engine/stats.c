@@ -63,6 +63,7 @@ int ecap_stats_read(const struct ecap_stats_sources *from, struct ecap_stats *re
 	*ret = (struct ecap_stats){
 		.out = {
 			.counts_commands = from->counts_commands,
+			.is_of_launched = from->is_of_launched,
 			.bytes = seen.n_bytes,
 			.commands = seen.n_commands,
 			.calls = counters[ECAP_CTR_CALLS],

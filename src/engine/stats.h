@@ -23,6 +23,7 @@ struct ecap_stats_sources {
 	const struct ecap_outputs *outputs;
 	size_t n_outputs;
 	bool counts_commands; /* the run is about these */
+	bool is_of_launched;  /* it is about a program that it started */
 };
 
 #define ECAP_STATS_N_HTTP 11

@@ -92,6 +92,10 @@ static void log_hint(const struct ecap_out_stats *stats)
 		ecap_info("nothing was seen: was a line typed at a prompt, in a shell that runs or "
 			  "started since, and do -p and -u let it through? Scripts and `-c` "
 			  "commands are not typed");
+	else if (!stats->counts_commands && !stats->bytes && stats->is_of_launched)
+		ecap_info("nothing was seen: did the command, or what it started, use one of the "
+			  "libraries above? Programs in Go and Java, and many in Rust, have TLS of "
+			  "their own, which is not captured yet");
 	else if (!stats->counts_commands && !stats->bytes)
 		ecap_info("nothing was seen: did the program use one of the libraries above, and "
 			  "do -p and -u let it through? `grep -l ssl /proc/*/maps` shows who uses "

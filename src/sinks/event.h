@@ -127,6 +127,7 @@ struct ecap_out_counter {
 struct ecap_out_stats {
 	bool is_final;	      /* the run ends */
 	bool counts_commands; /* the run is about these, not about bytes of connections */
+	bool is_of_launched;  /* the run is about a program that it started, and what that starts */
 	uint64_t bytes;
 	uint64_t calls;
 	uint64_t commands;

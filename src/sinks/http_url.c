@@ -45,12 +45,15 @@ static bool is_absolute(struct ecap_span target)
 	return false;
 }
 
-/* Is the target a path, or an asterisk? CONNECT has a host and a port, and asks for no URL. */
+/*
+ * Is the target a path, or the asterisk that only OPTIONS may have (RFC 9112 3.2.4)? CONNECT has a
+ * host and a port, and asks for no URL.
+ */
 static bool is_local(const struct ecap_http_message *m)
 {
 	if (span_is(m->method, "CONNECT") || !m->target.n)
 		return false;
-	return m->target.p[0] == '/' || span_is(m->target, "*");
+	return m->target.p[0] == '/' || (span_is(m->method, "OPTIONS") && span_is(m->target, "*"));
 }
 
 bool ecap_http_url_find(const struct ecap_http_message *m, struct ecap_http_url *ret)

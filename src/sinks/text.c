@@ -67,7 +67,9 @@ static void put_http2(const struct ecap_text *t, const struct ecap_out_event *ev
 	put_conn(t->out, &ev->conn);
 	ecap_buf_puts(t->out, ", HTTP/2, ");
 	ecap_text_put_count(t->out, ev->raw.len, "byte");
-	ecap_buf_printf(t->out, ", not decoded yet; --raw shows them\n");
+	ecap_buf_puts(t->out, ", not decoded yet");
+	/* no advice that would be refused */
+	ecap_buf_puts(t->out, t->opts->redact ? "\n" : "; --raw shows them\n");
 }
 
 /* What no parser understood may hold what others are shown without. */

@@ -441,6 +441,7 @@ static void urls(void **state)
 		{ "GET", "http://", "e.org", 0, "null" },
 		{ "GET", "x", "e.org", 0, "null" },
 		{ "OPTIONS", "*", "e.org", 0, "\"https://e.org\"" },
+		{ "GET", "*", "e.org", 0, "null" },
 		{ "CONNECT", "e.org:443", "e.org:443", 0, "null" },
 	};
 	const struct ecap_sink_opts opts = { 0 };

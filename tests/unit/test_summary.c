@@ -15,8 +15,8 @@
 
 #define LOST "nothing was lost"
 
-/* Whether the summary of these numbers says that nothing was lost. */
-static bool is_clean(const struct ecap_out_stats *stats)
+/* Whether the summary of these numbers says @what. */
+static bool says(const struct ecap_out_stats *stats, const char *what)
 {
 	int file = memfd_create("summary", MFD_CLOEXEC), before = dup(STDERR_FILENO);
 	char text[4096];
@@ -32,7 +32,12 @@ static bool is_clean(const struct ecap_out_stats *stats)
 	assert_non_null(strstr(text, "seen: "));
 	(void)close(before);
 	(void)close(file);
-	return strstr(text, LOST) != NULL;
+	return strstr(text, what) != NULL;
+}
+
+static bool is_clean(const struct ecap_out_stats *stats)
+{
+	return says(stats, LOST);
 }
 
 static void nothing_is_lost_only_if_nothing_may_be(void **state)
@@ -62,10 +67,25 @@ static void nothing_is_lost_only_if_nothing_may_be(void **state)
 	assert_false(is_clean(&stats));
 }
 
+static void hints_fit_what_was_asked_for(void **state)
+{
+	struct ecap_out_stats stats = { .is_of_launched = true };
+
+	(void)state;
+	assert_true(says(&stats, "did the command, or what it started, use"));
+	assert_true(says(&stats, "Programs in Go"));
+	assert_false(says(&stats, "do -p and -u let it through"));
+	stats.is_of_launched = false;
+	assert_true(says(&stats, "do -p and -u let it through"));
+	stats.bytes = 1;
+	assert_false(says(&stats, "nothing was seen"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_lost_only_if_nothing_may_be),
+		cmocka_unit_test(hints_fit_what_was_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

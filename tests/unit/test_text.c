@@ -357,6 +357,12 @@ static void shows_raw(void **state)
 			.raw = { .is_http2 = true, .len = 12345 },
 			.want = " conn 3, HTTP/2, 12345 bytes, not decoded yet; --raw shows them\n",
 		},
+		{
+			.what = "HTTP/2, where --raw is refused",
+			.raw = { .is_http2 = true, .len = 12345 },
+			.opts = { .redact = true },
+			.want = " conn 3, HTTP/2, 12345 bytes, not decoded yet\n",
+		},
 	};
 
 	(void)state;
