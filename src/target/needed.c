@@ -29,13 +29,24 @@
 
 /* ------------------------------------------------------------------------------------ programs */
 
+/*
+ * Not by access(2), which asks what the real user may do: whoever looks here may be somebody else,
+ * with the capability to read any file.
+ */
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 static int check_program(const char *path)
 {
 	struct stat st;
 
 	if (stat(path, &st) < 0)
 		return errno == EACCES ? -EACCES : -ENOENT;
-	return S_ISREG(st.st_mode) && access(path, X_OK) == 0 ? 0 : -EACCES;
+	return S_ISREG(st.st_mode) && st.st_mode & 0111 ? 0 : -EACCES;
 }
 
 /* Copy the first @n bytes of @dir, an empty one being the current one, and @name to @ret. */
@@ -175,7 +186,7 @@ static void add_library(struct needed *n, const char *name)
 	}
 	for (size_t i = 0; i < n->n_dirs; i++) {
 		if (join(n->dirs[i], strlen(n->dirs[i]), name, path, sizeof(path)) == 0 &&
-		    access(path, R_OK) == 0) {
+		    is_file(path)) {
 			add_file(n, path);
 			return;
 		}
@@ -183,7 +194,7 @@ static void add_library(struct needed *n, const char *name)
 	(void)ecap_ldcache_walk_file(ECAP_LDCACHE_PATH, on_cached, &lookup);
 	for (size_t i = 0; n->n_files == before && i < ECAP_ARRAY_SIZE(usual); i++) {
 		if (join(usual[i], strlen(usual[i]), name, path, sizeof(path)) == 0 &&
-		    access(path, R_OK) == 0)
+		    is_file(path))
 			add_file(n, path);
 	}
 }

@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -16,7 +17,9 @@ from lib import registry, wait, web
 from lib.capture import Capture, assert_same
 from lib.control import assert_would_fail
 from lib.ecapture import EXTRA_ARGS
+from lib.peer import library_of
 from lib.process import PYTHON, as_nobody
+from lib.programs import needs_gnutls
 
 SIZE = 20_000
 ACCOUNT = Path(__file__).parent / "lib" / "account.py"
@@ -42,11 +45,11 @@ def server(serve_files):
 class Launcher:
     """How to run commands below ecapture, and what was captured."""
 
-    def __init__(self, binary, json_path, validator, options):
+    def __init__(self, binary, json_path, validator, options, command="openssl"):
         self.json = json_path
         self.validator = validator
         output = ["-o", f"json={json_path}"]
-        self.prefix = [str(binary), "openssl", *EXTRA_ARGS, *output, *options, "--"]
+        self.prefix = [str(binary), command, *EXTRA_ARGS, *output, *options, "--"]
 
     def wrap(self, command):
         return [*self.prefix, *map(str, command)]
@@ -64,7 +67,9 @@ class Launcher:
 
 @pytest.fixture
 def launcher(binary, validator, tmp_path):
-    return lambda *options: Launcher(binary, tmp_path / "out.json", validator, options)
+    return lambda *options, **command: Launcher(
+        binary, tmp_path / "out.json", validator, options, **command
+    )
 
 
 def test_a15_curl(launcher, server, tmp_path, rung):
@@ -123,6 +128,31 @@ def test_a15_script(launcher, server, rung, tmp_path):
     done = launch.run(script)
     assert (done.returncode, done.stdout) == (7, 2 * web.body_of(SIZE))
     assert_gets(launch.capture(), 2)
+
+
+def test_a15_other_command(launcher, server):
+    """GnuTLS, which only some of Debian's programs use."""
+    program = needs_gnutls("wget")
+    url = f"https://{web.ADDRESS}:{server.port}/{SIZE}"
+    wget = [program, "-q", "--no-config", "--no-proxy", f"--ca-certificate={server.cert}"]
+    launch = launcher(command="gnutls")
+    done = launch.run(*wget, "-O", "-", url)
+    assert (done.returncode, done.stdout) == (0, web.body_of(SIZE))
+    assert_gets(launch.capture(), 1)
+
+
+def test_a15_library_of_its_own(launcher, peer, peer_binary, player, tmp_path):
+    """The linker's cache has another file of that name."""
+    folder = tmp_path / "library"
+    folder.mkdir()
+    shutil.copy(library_of(peer("nonblock").pid), folder)
+    launch = launcher()
+    command = launch.wrap([peer_binary, "nonblock"])
+    report = player("/usr/bin/env", f"LD_LIBRARY_PATH={folder}", *command).play()
+    capture = launch.capture()
+    assert_same(capture, report)
+    assert str(folder) in str([target["path"] for target in capture.targets])
+    assert not [event for event in capture.losses if event["pid"] == report["pid"]]
 
 
 def test_a15_node(launcher, server, rung):

@@ -7,27 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import unavailable
 from lib import wait, web
 from lib.capture import assert_same
 from lib.control import assert_would_fail
 from lib.counting_server import BODY, CountingServer
+from lib.programs import needs_gnutls
 
 pytestmark = pytest.mark.library("gnutls")
-
-
-def needs_gnutls(name):
-    """The path of a program that is linked with GnuTLS."""
-    try:
-        path = subprocess.run(
-            ["/bin/sh", "-c", f"command -v {name}"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except subprocess.CalledProcessError:
-        unavailable(f"{name} is not installed")
-    libraries = subprocess.run(["ldd", path], capture_output=True, text=True).stdout
-    if "libgnutls" not in libraries:
-        pytest.skip(f"{name} does not use GnuTLS here")
-    return path
 
 
 def wget(server, cert, folder):
