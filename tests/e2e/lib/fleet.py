@@ -53,7 +53,8 @@ class Hashing:
     methods = ("GET", "POST", "HEAD")
 
     def __init__(self, certificate, user):
-        command = [process.PYTHON, hash_server.__file__, *certificate]
+        (program,) = copy_for(user, Path(certificate[0]).parent, hash_server.__file__)
+        command = [process.PYTHON, program, *certificate]
         self.server = process.Player(process.as_user(user, command))
         self.port = int(self.server.ready[2])
         self.pids = (self.server.pid,)
@@ -87,6 +88,7 @@ class Clients:
 
     def __init__(self, cert, user):
         self.cert = cert
+        self._load, self._node_load = copy_for(user, Path(cert).parent, LOAD, NODE_LOAD)
         self._user = user
 
     def _run(self, command, stdin=b"", statuses=(0,)):
@@ -129,11 +131,11 @@ class Clients:
 
     def python(self, server, count):
         """It waits for go()."""
-        command = [process.PYTHON, LOAD, self.cert, server.port, count, *server.methods]
+        command = [process.PYTHON, self._load, self.cert, server.port, count, *server.methods]
         return process.Player(process.as_user(self._user, command))
 
     def node(self, server, count, program):
         """So does this one."""
         trust = ["/usr/bin/env", f"NODE_EXTRA_CA_CERTS={self.cert}"]
-        command = [*trust, program, NODE_LOAD, server.port, count, *server.methods]
+        command = [*trust, program, self._node_load, server.port, count, *server.methods]
         return process.Player(process.as_user(self._user, command))
