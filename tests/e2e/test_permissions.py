@@ -14,13 +14,13 @@ from lib.control import assert_would_fail
 from lib.process import NOBODY, as_nobody
 
 PAGE = Path(__file__).resolve().parents[2] / "doc" / "user" / "permissions.md"
-BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GROUP = 4  # adm, on Debian and its like
 
 
 def examples():
     """The page's blocks of commands: all capabilities, none, two."""
-    return BLOCK.findall(PAGE.read_text())
+    return [re.sub(r"^\$ ", "", b, flags=re.MULTILINE) for b in BLOCK.findall(PAGE.read_text())]
 
 
 @pytest.fixture
@@ -98,8 +98,9 @@ def test_error_names_the_same_command(binary, public_binary):
 def test_manual_page_has_the_same_words(binary):
     """Each row of the table is the manual page's, which the program makes from what it uses."""
     page = subprocess.run([binary, "man"], check=True, capture_output=True, text=True).stdout
-    section = page.split(".Sh PRIVILEGES\n")[1].split(".El\n")[0]
-    entries = re.findall(r"\.It Dv (CAP_\w+)\n(.*)\.\nWithout it (.*)\.\n", section)
+    section = page.split(".Sh PRIVILEGES\n")[1].split(".El\n")[0].replace("\\-", "-")
+    items = [" ".join(item.split()) for item in section.split(".It Dv ")[1:]]  # lines are folded
+    entries = [re.fullmatch(r"(CAP_\w+) (.*)\. Without it (.*)\.", i).groups() for i in items]
     rows = re.findall(r"^\| `(CAP_\w+)` \| (.*?) \| (.*?) \|$", PAGE.read_text(), re.MULTILINE)
     assert len(rows) == 8
     assert rows == [(name, what[0].lower() + what[1:], lost) for name, what, lost in entries]
