@@ -250,7 +250,7 @@ def test_needs_no_privilege(public_binary, public_dir, made, kernel_ids):
     path = Path(shutil.copy(made, public_dir))
     path.chmod(0o644)
     out, err = replay(public_binary, path, wrap=as_nobody)
-    assert b"GET /x" in out and not err
+    assert b"GET https://example/x" in out and not err
     out, _ = replay(public_binary, path, "-o", "json", wrap=as_nobody)
     assert len([event for event in events(out) if event["type"] == "http"]) == 3
     kernel.assert_nothing_left(kernel_ids)
@@ -476,8 +476,9 @@ def test_reader_leaves(binary):
 @pytest.mark.parametrize("is_stalled", [False, True], ids=["writing", "stalled"])
 def test_signal_ends_it(binary, is_stalled):
     """Also while it waits for a reader: that is given up after some seconds."""
-    feeder = Feeder(binary, 1 << 20, stdout=subprocess.PIPE if is_stalled else subprocess.DEVNULL)
-    wait.until(lambda: feeder.sent > 0, 30, "it reads")
+    stdout = subprocess.PIPE if is_stalled else subprocess.DEVNULL
+    feeder = Feeder(binary, 1 << 20, "-o", "json", stdout=stdout)
+    wait.until(lambda: feeder.sent > MIB, 30, "it has more to write than a pipe takes")
     os.kill(feeder.process.pid, signal.SIGINT)
     status, err = feeder.wait(30)
     assert status == FAILED and "stopped by a signal" in err[0], err
