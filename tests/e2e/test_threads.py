@@ -65,7 +65,7 @@ def test_a08_dry_run(ecapture, peer, dry):
         assert_same(capture, report)
 
 
-MESSAGE = re.compile(rb"connection (\d\d), (client|server), message (\d{7}) [a-z]+\n")
+MESSAGE = re.compile(rb"  connection (\d\d), (client|server), message (\d{7}) [a-z]+\n")
 
 
 def assert_in_order(path, each):
