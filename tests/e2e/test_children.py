@@ -33,10 +33,10 @@ def wait_peer(shell):
     shell.out.wait_for(lambda line: line.startswith("ready "), 20, "the peer", start=1)
 
 
-def test_child_that_is_there(ecapture, family, peer, rung):
+def test_child_that_is_there(ecapture, family, peer, best_rung):
     shell, stranger = family(CHILD), peer("nonblock")
     wait_peer(shell)
-    run = ecapture("-p", shell.pid, "--children", rung=rung)
+    run = ecapture("-p", shell.pid, "--children", rung=best_rung)
     other = stranger.play()
     report = shell.play()
     capture = run.finish()
@@ -61,10 +61,10 @@ def test_child_that_comes(ecapture, family, peer, rung, script, scenario):
     assert {conn.pid for conn in capture.connections.values()} == {report["pid"]}
 
 
-def test_orphan(ecapture, family, rung):
+def test_orphan(ecapture, family, best_rung):
     """A process whose parent is gone stays a descendant."""
     shell = family(ORPHAN)
-    run = ecapture("-p", shell.pid, "--children", rung=rung)
+    run = ecapture("-p", shell.pid, "--children", rung=best_rung)
     shell.tell("start it")
     wait_peer(shell)
     orphan = int(shell.out.lines[1].split()[1])
@@ -78,10 +78,10 @@ def test_orphan(ecapture, family, rung):
     assert_same(run.finish(), report)
 
 
-def test_without_it_no_child(ecapture, family, rung):
+def test_without_it_no_child(ecapture, family, best_rung):
     shell = family(CHILD)
     wait_peer(shell)
-    run = ecapture("-p", shell.pid, rung=rung)
+    run = ecapture("-p", shell.pid, rung=best_rung)
     report = shell.play()
     capture = run.finish()
     assert_would_fail(assert_same, capture, report)
@@ -108,10 +108,10 @@ sys.exit("others started processes all the time")
 
 
 @pytest.mark.skipif(not LAST_PID.exists(), reason="the kernel offers no choice of process ids")
-def test_number_that_is_used_again(ecapture, family, player, peer_binary, rung):
+def test_number_that_is_used_again(ecapture, family, player, peer_binary, best_rung):
     """One who gets the number of a descendant, or of the named process, is none of them."""
     shell = family(LATER)
-    run = ecapture("-p", shell.pid, "--children", rung=rung)
+    run = ecapture("-p", shell.pid, "--children", rung=best_rung)
     shell.tell("start it")
     wait_peer(shell)
     report = shell.play()
